@@ -1,7 +1,8 @@
-/* Datasets: a YAML file names them, list files give images, labels and splits.
+/* Datasets: a YAML file names them, list files give images, labels and splits. Reference: docs/datasets.md.
  *
- * Labels are kept as the file has them: 1 positive, 0 negative, -1 uncertain, NaN missing (blank). What uncertain
- * and missing mean for training is decided per dataset by `uncertain` and `missing` when a batch is made. */
+ * Labels are kept as the file has them: 1 positive, 0 negative, -1 uncertain, NaN missing (blank). What
+ * uncertain and missing mean for training is decided per dataset by `uncertain` and `missing` when a batch is
+ * made; metrics count the 1s and 0s of `labels` itself. */
 #ifndef ARK_DATA_DATASET_H
 #define ARK_DATA_DATASET_H
 
@@ -22,14 +23,16 @@ typedef struct ark_dataset {
     ark_missing missing;
     int n_classes; /* K; 1 for binary with a single column */
     char **classes;
-    size_t n;            /* samples of all splits, in file order */
-    char **paths;        /* n; as openable from the working folder */
-    uint8_t *split;      /* n; ark_split */
-    float *labels;       /* (n,K); multi-class: one-hot, or all NaN where the class is blank */
-    uint32_t *patient;   /* n; dense ids within the dataset, equal for equal patients; each its own when unknown */
-    char *sex;           /* n; 'M', 'F' or 0 */
-    float *age;          /* n; years, NaN unknown */
-    char *view;          /* n; 'P' (PA), 'A' (AP), 'L' lateral, 0 unknown */
+    size_t n;     /* samples of all splits, in file order */
+    char **paths; /* n; as openable from the working folder; all text in path_text */
+    char *path_text;
+    uint8_t *split; /* n; ark_split */
+    float *labels;  /* (n,K); multi-class: one-hot (never -1), or all NaN where the class is blank */
+    uint32_t
+        *patient; /* n; dense ids within the dataset, equal for equal patients; each its own when unknown */
+    char *sex;    /* n; 'M', 'F' or 0 */
+    float *age;   /* n; years, NaN unknown */
+    char *view;   /* n; 'P' (PA), 'A' (AP), 'L' lateral, 0 unknown */
     uint32_t *rows[ARK_SPLIT_COUNT]; /* sample indices of each split, in file order */
     size_t rows_n[ARK_SPLIT_COUNT];
     char **test_classes; /* subset evaluated on the test split (upstream's test_diseases_name), NULL = all */
@@ -42,9 +45,9 @@ typedef struct ark_datasets {
     ark_dataset *items;
 } ark_datasets;
 
-/** Read the YAML file and the list files of the datasets in names[0..n_names) (NULL = all), in that order. Image files
- *  are not opened. Errors name file, line, key or column: ARK_EINVAL (unknown key, name, format), ARK_EFORMAT
- *  (missing column, illegal label such as NaN, empty split list), ARK_EIO. */
+/** Read the YAML file and the list files of the datasets in names[0..n_names) (NULL = all), in that order.
+ * Image files are not opened. Errors name file, line, key or column: ARK_EINVAL (unknown key, name, format),
+ * ARK_EFORMAT (missing column, illegal label such as NaN, empty split list), ARK_EIO. */
 ark_status ark_datasets_read(
     const char *path, const char *const *names, size_t n_names, ark_datasets **out) ARK_MUST_CHECK;
 void ark_datasets_free(ark_datasets *d);
