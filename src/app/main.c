@@ -50,7 +50,8 @@ int main(int argc, char **argv) {
             return 0;
         }
         if (rc == CLI_USAGE) {
-            fprintf(stderr, "arkfm %s: %s\nusage: arkfm %s %s\n", v->name, ark_err_msg(), v->name, v->synopsis);
+            fprintf(
+                stderr, "arkfm %s: %s\nusage: arkfm %s %s\n", v->name, ark_err_msg(), v->name, v->synopsis);
             return 2;
         }
         return rc;

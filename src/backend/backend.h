@@ -1,7 +1,7 @@
 /* Backend: one table of kernels per kind of device. The rest of the code never asks which one it has.
  *
- * Adding an op: one line in core/ops.def, its rule in core/opdef.c, one file in each backend folder, one row here below
- * in each table. A missing kernel is named when a plan is finished, never in mid-step. */
+ * Adding an op: one line in core/ops.def, its rule in core/opdef.c, one file in each backend folder, one row
+ * here below in each table. A missing kernel is named when a plan is finished, never in mid-step. */
 #ifndef ARK_BACKEND_BACKEND_H
 #define ARK_BACKEND_BACKEND_H
 
@@ -51,9 +51,11 @@ typedef struct ark_backend {
     ark_status (*fill)(ark_dev *dev, float *p, float value, int64_t n);
     ark_status (*sync)(ark_dev *dev);
     /* Flat loops over parameter ranges. Element-wise, so independent of the number of threads. */
-    ark_status (*ema)(ark_dev *dev, float *teacher, const float *student, float m, int64_t n); /* t = m t + (1-m) s */
+    ark_status (*ema)(
+        ark_dev *dev, float *teacher, const float *student, float m, int64_t n); /* t = m t + (1-m) s */
     ark_status (*sgd)(ark_dev *dev, float *w, const float *g, float *buf, int64_t n, const ark_sgd *o);
-    ark_status (*adamw)(ark_dev *dev, float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o);
+    ark_status (*adamw)(
+        ark_dev *dev, float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o);
     ark_status (*sum_squares)(ark_dev *dev, const float *g, int64_t n, double *out); /* fixed order */
     ark_status (*to_bf16)(ark_dev *dev, uint16_t *dst, const float *src, int64_t n);
     const ark_kernel *kernels; /* ARK_OP_COUNT rows, indexed by ark_op */
@@ -65,8 +67,8 @@ struct ark_dev {
     int threads;
 };
 
-/** Open a device: backend "ref", "cpu" or "cuda"; threads 0 = all processors. Unknown names list the known ones (ARK_EINVAL);
- *  one that was not built is ARK_ENOTBUILT. */
+/** Open a device: backend "ref", "cpu" or "cuda"; threads 0 = all processors. Unknown names list the known
+ * ones (ARK_EINVAL); one that was not built is ARK_ENOTBUILT. */
 ark_status ark_dev_open(const char *backend, int threads, ark_dev **out) ARK_MUST_CHECK;
 void ark_dev_close(ark_dev *dev);
 

@@ -90,7 +90,8 @@ ark_status ark__new(void *out, size_t count, size_t size, const char *what) {
 }
 
 ark_alloc_stats ark_alloc_get_stats(void) {
-    return (ark_alloc_stats){.calls = atomic_load(&calls), .live_bytes = atomic_load(&live), .peak_bytes = atomic_load(&peak)};
+    return (ark_alloc_stats){
+        .calls = atomic_load(&calls), .live_bytes = atomic_load(&live), .peak_bytes = atomic_load(&peak)};
 }
 
 void ark_alloc_fail_after(uint64_t nth) {

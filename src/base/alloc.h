@@ -28,7 +28,7 @@ ark_status ark__new(void *out, size_t count, size_t size, const char *what) ARK_
 #define ARK_NEW(out, count, what) ark__new((out), (count), sizeof **(out), (what))
 
 typedef struct ark_alloc_stats {
-    uint64_t calls;     /* allocations since the start (reallocations included) */
+    uint64_t calls; /* allocations since the start (reallocations included) */
     uint64_t live_bytes;
     uint64_t peak_bytes;
 } ark_alloc_stats;

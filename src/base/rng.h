@@ -9,13 +9,13 @@
 
 /* What a stream is used for; adding one at the end changes no existing result. */
 typedef enum ark_rng_stream {
-    ARK_RNG_INIT = 1,   /* a = parameter index */
-    ARK_RNG_ORDER,      /* a = epoch, b = dataset */
-    ARK_RNG_AUGMENT,    /* a = epoch, b = dataset, c = sample */
-    ARK_RNG_LABEL,      /* a = dataset, b = sample, c = class */
-    ARK_RNG_DROP_PATH,  /* a = step, b = node, c = sample in batch */
-    ARK_RNG_BOOTSTRAP,  /* a = replicate */
-    ARK_RNG_SYNTH,      /* a = dataset, b = image */
+    ARK_RNG_INIT = 1,  /* a = parameter index */
+    ARK_RNG_ORDER,     /* a = epoch, b = dataset */
+    ARK_RNG_AUGMENT,   /* a = epoch, b = dataset, c = sample */
+    ARK_RNG_LABEL,     /* a = dataset, b = sample, c = class */
+    ARK_RNG_DROP_PATH, /* a = step, b = node, c = sample in batch */
+    ARK_RNG_BOOTSTRAP, /* a = replicate */
+    ARK_RNG_SYNTH,     /* a = dataset, b = image */
     ARK_RNG_TEST,
 } ark_rng_stream;
 

@@ -1,9 +1,11 @@
-/* The ops that model builders call. Each call appends one node and returns its output tensor; an invalid call makes the
- * plan remember its first error and returns a poison tensor, so builders stay straight-line (see plan.h).
+/* The ops that model builders call. Each call appends one node and returns its output tensor; an invalid call
+ * makes the plan remember its first error and returns a poison tensor, so builders stay straight-line (see
+ * plan.h).
  *
  * Letters: B batch, H W grid of tokens, C channels, K N features, M window side, NH heads, P patch side.
- * Write rule of every backward: parameter gradients +=; activation gradients = by the first writer, += by later ones
- * (node.acc). "cdt" is the plan's compute dtype (f32 or bf16); statistics and accumulation are always f32 or better. */
+ * Write rule of every backward: parameter gradients +=; activation gradients = by the first writer, += by
+ * later ones (node.acc). "cdt" is the plan's compute dtype (f32 or bf16); statistics and accumulation are
+ * always f32 or better. */
 #ifndef ARK_CORE_OPS_H
 #define ARK_CORE_OPS_H
 
@@ -15,49 +17,55 @@
 ark_tensor *ark_patchify(ark_plan *p, ark_tensor *x, int patch);
 
 /** y = act(x W^T + b), torch.nn.Linear then exact-erf GELU or ReLU.
- *  x (B,...,K), W (N,K) f32 master (a bf16 copy is read when x is bf16), b (N) f32 or NULL -> (B,...,N) of dtype out.
- *  x f32: out must be f32. x bf16: out f32 or bf16. Saves the pre-activation z (out's dtype) for ARK_ACT_GELU when gradients
- *  are wanted (saved[0]); ReLU uses y. */
+ *  x (B,...,K), W (N,K) f32 master (a bf16 copy is read when x is bf16), b (N) f32 or NULL -> (B,...,N) of
+ * dtype out. x f32: out must be f32. x bf16: out f32 or bf16. Saves the pre-activation z (out's dtype) for
+ * ARK_ACT_GELU when gradients are wanted (saved[0]); ReLU uses y. */
 ark_tensor *ark_linear(ark_plan *p, ark_tensor *x, ark_tensor *w, ark_tensor *b, ark_act act, ark_dtype out);
 
-/** torch.nn.LayerNorm over the last dimension: y = (x - mean) / sqrt(var + eps) * gamma + beta, biased variance.
- *  x (B,...,C) f32 or bf16; gamma, beta (C) f32 -> same shape, dtype out. Saves mean and 1/sqrt(var+eps) per row, f32
- *  (saved[0], saved[1], each (B*rows)). */
-ark_tensor *ark_layernorm(ark_plan *p, ark_tensor *x, ark_tensor *gamma, ark_tensor *beta, float eps, ark_dtype out);
+/** torch.nn.LayerNorm over the last dimension: y = (x - mean) / sqrt(var + eps) * gamma + beta, biased
+ * variance. x (B,...,C) f32 or bf16; gamma, beta (C) f32 -> same shape, dtype out. Saves mean and
+ * 1/sqrt(var+eps) per row, f32 (saved[0], saved[1], each (B*rows)). */
+ark_tensor *ark_layernorm(
+    ark_plan *p, ark_tensor *x, ark_tensor *gamma, ark_tensor *beta, float eps, ark_dtype out);
 
-/** Shifted-window multi-head attention on the grid (Swin; timm WindowAttention inside SwinTransformerBlock._attn).
- *  qkv (B,H,W,3C): for each token q|k|v, each (NH,D), D = C/NH. table ((2M-1)^2,NH) f32. qkv_bias (3C) f32.
- *  -> (B,H,W,C), dtype of qkv. Steps: roll the grid by -shift in both directions; where H or W is no multiple of M pad at
- *  the bottom and right of the rolled grid with tokens whose input was zero, so whose q|k|v is qkv_bias; cut into
- *  MxM windows; softmax(D^-0.5 q k^T + relative bias + mask) v per head; drop the padding; roll back.
- *  Relative bias of (i,j): row (yi-yj+M-1)*(2M-1) + (xi-xj+M-1) of table. Mask (shift > 0 only): -100 between tokens of
- *  different regions, regions being cut at Hp-M and Hp-shift (same for columns) of the padded, rolled grid.
- *  qkv_bias may be NULL when nothing is padded. Saves nothing: the attention weights are recomputed in backward, which
- *  writes dqkv, dtable (+=) and, through padded tokens only, dqkv_bias (+=). */
+/** Shifted-window multi-head attention on the grid (Swin; timm WindowAttention inside
+ * SwinTransformerBlock._attn). qkv (B,H,W,3C): for each token q|k|v, each (NH,D), D = C/NH. table
+ * ((2M-1)^2,NH) f32. qkv_bias (3C) f32.
+ *  -> (B,H,W,C), dtype of qkv. Steps: roll the grid by -shift in both directions; where H or W is no multiple
+ * of M pad at the bottom and right of the rolled grid with tokens whose input was zero, so whose q|k|v is
+ * qkv_bias; cut into MxM windows; softmax(D^-0.5 q k^T + relative bias + mask) v per head; drop the padding;
+ * roll back. Relative bias of (i,j): row (yi-yj+M-1)*(2M-1) + (xi-xj+M-1) of table. Mask (shift > 0 only):
+ * -100 between tokens of different regions, regions being cut at Hp-M and Hp-shift (same for columns) of the
+ * padded, rolled grid. qkv_bias may be NULL when nothing is padded. Saves nothing: the attention weights are
+ * recomputed in backward, which writes dqkv, dtable (+=) and, through padded tokens only, dqkv_bias (+=). */
 ark_tensor *ark_window_attn(
     ark_plan *p, ark_tensor *qkv, ark_tensor *table, ark_tensor *qkv_bias, int heads, int window, int shift);
 
-/** 2x2 neighbours side by side (timm PatchMerging before its norm): x (B,H,W,C) -> (B,ceil(H/2),ceil(W/2),4C), channel
- *  blocks (row even,col even), (odd,even), (even,odd), (odd,odd); missing rows or columns are zero. Saves nothing. */
+/** 2x2 neighbours side by side (timm PatchMerging before its norm): x (B,H,W,C) ->
+ * (B,ceil(H/2),ceil(W/2),4C), channel blocks (row even,col even), (odd,even), (even,odd), (odd,odd); missing
+ * rows or columns are zero. Saves nothing. */
 ark_tensor *ark_patch_merge(ark_plan *p, ark_tensor *x);
 
-/** out = x + h * keep[b] / (1 - rate): residual with stochastic depth per sample (timm DropPath, scale_by_keep).
- *  x (B,...) f32, h same shape f32 or bf16 -> f32. Without run.stochastic, or rate 0: plain sum. keep[b] is drawn from
- *  (run.seed, ARK_RNG_DROP_PATH, run.step, node id, sample): one ark_rng_f32 >= rate keeps. Saves nothing. */
+/** out = x + h * keep[b] / (1 - rate): residual with stochastic depth per sample (timm DropPath,
+ * scale_by_keep). x (B,...) f32, h same shape f32 or bf16 -> f32. Without run.stochastic, or rate 0: plain
+ * sum. keep[b] is drawn from (run.seed, ARK_RNG_DROP_PATH, run.step, node id, sample): one ark_rng_f32 >=
+ * rate keeps. Saves nothing. */
 ark_tensor *ark_residual(ark_plan *p, ark_tensor *x, ark_tensor *h, float rate);
 
 /** Mean over the grid: x (B,H,W,C) f32 -> (B,C) f32. Saves nothing. */
 ark_tensor *ark_avgpool(ark_plan *p, ark_tensor *x);
 
-/** Mean binary cross-entropy with logits over the entries whose mask is 1 (torch BCEWithLogitsLoss, stable form).
- *  z, target, mask (B,K) f32 -> scalar f32; 0 when nothing counts. Gradient to z only. */
+/** Mean binary cross-entropy with logits over the entries whose mask is 1 (torch BCEWithLogitsLoss, stable
+ * form). z, target, mask (B,K) f32 -> scalar f32; 0 when nothing counts. Gradient to z only. */
 ark_tensor *ark_bce_logits(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask);
 
-/** Mean cross-entropy over rows with mask[row][0] = 1; target rows are probabilities (torch CrossEntropyLoss with soft
- *  targets, which for one-hot rows equals class indices). z, target, mask (B,K) f32 -> scalar. Gradient to z only. */
+/** Mean cross-entropy over rows with mask[row][0] = 1; target rows are probabilities (torch CrossEntropyLoss
+ * with soft targets, which for one-hot rows equals class indices). z, target, mask (B,K) f32 -> scalar.
+ * Gradient to z only. */
 ark_tensor *ark_softmax_ce(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask);
 
-/** Mean squared difference over all elements (torch MSELoss): a, b (B,D) f32 -> scalar. b is a target: no gradient. */
+/** Mean squared difference over all elements (torch MSELoss): a, b (B,D) f32 -> scalar. b is a target: no
+ * gradient. */
 ark_tensor *ark_mse(ark_plan *p, ark_tensor *a, ark_tensor *b);
 
 #endif

@@ -1,7 +1,8 @@
 /* Parameter store: every parameter of a model at one offset, in several columns of equal layout.
  *
- * A column is one flat float32 allocation (student weights, gradients, optimizer state, teacher), so EMA, SGD, clipping
- * and checkpoints are flat loops over ranges. bf16 columns are compute copies of the weights, refreshed after an update. */
+ * A column is one flat float32 allocation (student weights, gradients, optimizer state, teacher), so EMA,
+ * SGD, clipping and checkpoints are flat loops over ranges. bf16 columns are compute copies of the weights,
+ * refreshed after an update. */
 #ifndef ARK_CORE_PARAMS_H
 #define ARK_CORE_PARAMS_H
 
@@ -20,28 +21,34 @@ typedef enum ark_column {
     ARK_COL_COUNT
 } ark_column;
 
-/* How a parameter starts (timm Swin: trunc_normal(0.02) for linear weights and bias tables, ones and zeros for norms,
- * zeros for biases; the patch embedding is a Conv2d that timm leaves at PyTorch's default, as are head and projector
- * built with plain nn.Linear: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias). */
-typedef enum ark_init { ARK_INIT_ZEROS, ARK_INIT_ONES, ARK_INIT_TRUNC_NORMAL_02, ARK_INIT_UNIFORM_FAN_IN } ark_init;
+/* How a parameter starts (timm Swin: trunc_normal(0.02) for linear weights and bias tables, ones and zeros
+ * for norms, zeros for biases; the patch embedding is a Conv2d that timm leaves at PyTorch's default, as are
+ * head and projector built with plain nn.Linear: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias). */
+typedef enum ark_init {
+    ARK_INIT_ZEROS,
+    ARK_INIT_ONES,
+    ARK_INIT_TRUNC_NORMAL_02,
+    ARK_INIT_UNIFORM_FAN_IN
+} ark_init;
 
 typedef struct ark_param {
     char *name;
     int ndim;
     int64_t dims[ARK_MAX_DIMS];
     int64_t numel;
-    int64_t offset;   /* elements from the column's start; a multiple of 64 */
+    int64_t offset; /* elements from the column's start; a multiple of 64 */
     ark_init init;
-    int64_t fan_in;   /* for ARK_INIT_UNIFORM_FAN_IN */
-    int group;        /* 0 encoder and projector; 1 + i: head i (frozen while another dataset trains) */
-    bool decay;       /* weight decay applies (matrices yes; biases, norms and bias tables no) */
+    int64_t fan_in; /* for ARK_INIT_UNIFORM_FAN_IN */
+    int group;      /* 0 encoder and projector; 1 + i: head i (frozen while another dataset trains) */
+    bool decay;     /* weight decay applies (matrices yes; biases, norms and bias tables no) */
 } ark_param;
 
 ark_status ark_params_new(ark_params **out) ARK_MUST_CHECK;
 void ark_params_free(ark_params *s);
-/** Index of the parameter `name`, declared now if it is new; a known name with another shape is ARK_ESHAPE. Offsets follow
- *  the order of declaration. After ark_params_alloc new names are ARK_EINVAL. */
-ark_status ark_params_declare(ark_params *s, const char *name, int ndim, const int64_t *dims, ark_init init, int *index) ARK_MUST_CHECK;
+/** Index of the parameter `name`, declared now if it is new; a known name with another shape is ARK_ESHAPE.
+ * Offsets follow the order of declaration. After ark_params_alloc new names are ARK_EINVAL. */
+ark_status ark_params_declare(
+    ark_params *s, const char *name, int ndim, const int64_t *dims, ark_init init, int *index) ARK_MUST_CHECK;
 /** Group given to parameters declared from now on. */
 void ark_params_set_group(ark_params *s, int group);
 int ark_params_count(const ark_params *s);
@@ -53,7 +60,8 @@ int64_t ark_params_elems(const ark_params *s);
 /** Sum of numel: the model's parameter count. */
 int64_t ark_params_numel(const ark_params *s);
 
-/** Allocate the columns whose bit (1u << column) is set, zero-filled, on dev; bf16: also compute copies of the weight columns. */
+/** Allocate the columns whose bit (1u << column) is set, zero-filled, on dev; bf16: also compute copies of
+ * the weight columns. */
 ark_status ark_params_alloc(ark_params *s, ark_dev *dev, unsigned columns, bool bf16) ARK_MUST_CHECK;
 /** Device pointer of a column, or NULL when it was not allocated. */
 float *ark_params_column(const ark_params *s, ark_column c);
@@ -61,7 +69,8 @@ float *ark_params_column(const ark_params *s, ark_column c);
 uint16_t *ark_params_bf16(const ark_params *s, ark_column c);
 /** Refresh the compute copy of a weight column; nothing to do when there is none. */
 ark_status ark_params_refresh(ark_params *s, ark_column c) ARK_MUST_CHECK;
-/** Draw initial values into a column from (seed, ARK_RNG_INIT, parameter's name): independent of declaration order. */
+/** Draw initial values into a column from (seed, ARK_RNG_INIT, parameter's name): independent of declaration
+ * order. */
 ark_status ark_params_init(ark_params *s, ark_column c, uint64_t seed) ARK_MUST_CHECK;
 /** Host copy in and out of one parameter (numel floats). */
 ark_status ark_params_read(const ark_params *s, ark_column c, int i, float *dst) ARK_MUST_CHECK;

@@ -1,11 +1,12 @@
 /* Plan: a model recorded once and executed many times.
  *
- *   ark_plan_new -> inputs, parameters and ops are recorded -> ark_plan_finish -> forward / backward, many times
+ *   ark_plan_new -> inputs, parameters and ops are recorded -> ark_plan_finish -> forward / backward, many
+ * times
  *
- * Builders call ops (core/ops.h); each call appends a node, and call order is execution order. finish checks, asks the
- * device's backend for a kernel per node, and lays out the activations by lifetime. Backward walks the same array in
- * reverse with hand-written kernels. Nothing is allocated after finish. A plan is immutable after finish; one thread at
- * a time runs it, since its activations live in the space it runs in. */
+ * Builders call ops (core/ops.h); each call appends a node, and call order is execution order. finish checks,
+ * asks the device's backend for a kernel per node, and lays out the activations by lifetime. Backward walks
+ * the same array in reverse with hand-written kernels. Nothing is allocated after finish. A plan is immutable
+ * after finish; one thread at a time runs it, since its activations live in the space it runs in. */
 #ifndef ARK_CORE_PLAN_H
 #define ARK_CORE_PLAN_H
 
@@ -30,19 +31,30 @@ typedef enum ark_act { ARK_ACT_NONE, ARK_ACT_GELU, ARK_ACT_RELU } ark_act;
 typedef struct ark_node {
     ark_op op;
     int id;
-    const char *label;             /* "layers.0.blocks.1.attn", for messages and listings; owned by the plan */
+    const char *label; /* "layers.0.blocks.1.attn", for messages and listings; owned by the plan */
     int n_in;
-    ark_tensor *in[ARK_MAX_IN];    /* NULL for an absent optional input */
+    ark_tensor *in[ARK_MAX_IN]; /* NULL for an absent optional input */
     ark_tensor *out;
-    ark_tensor *saved[ARK_MAX_SAVED]; /* statistics kept for backward; NULL where unused or gradients are not wanted */
-    bool want_grad[ARK_MAX_IN];    /* backward must write this input's gradient */
-    bool acc[ARK_MAX_IN];          /* backward adds to it instead of setting it */
+    ark_tensor *saved[ARK_MAX_SAVED]; /* statistics kept for backward; NULL where unused or gradients are not
+                                         wanted */
+    bool want_grad[ARK_MAX_IN];       /* backward must write this input's gradient */
+    bool acc[ARK_MAX_IN];             /* backward adds to it instead of setting it */
     union {
-        struct { int patch; } patchify;
-        struct { ark_act act; bool keep_z; } linear;
-        struct { float eps; } layernorm;
-        struct { int heads, window, shift; } attn;
-        struct { float rate; } residual;
+        struct {
+            int patch;
+        } patchify;
+        struct {
+            ark_act act;
+        } linear;
+        struct {
+            float eps;
+        } layernorm;
+        struct {
+            int heads, window, shift;
+        } attn;
+        struct {
+            float rate;
+        } residual;
     } a;
     void *priv;
 } ark_node;
@@ -57,9 +69,11 @@ ark_status ark_plan_new(ark_params *store, int batch, ark_dtype cdt, ark_plan **
 /** Frees nodes and kernels' caches; NULL is allowed. */
 void ark_plan_free(ark_plan *p);
 
-/** Input (batch, dims...) f32, to be written before each run. want_grad: its gradient can be read after backward. */
+/** Input (batch, dims...) f32, to be written before each run. want_grad: its gradient can be read after
+ * backward. */
 ark_tensor *ark_plan_input(ark_plan *p, const char *name, int ndim, const int64_t *dims, bool want_grad);
-/** Parameter of the store by its name, declared there on first use with the given shape (see ark_params_declare). */
+/** Parameter of the store by its name, declared there on first use with the given shape (see
+ * ark_params_declare). */
 ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_t *dims, ark_init init);
 /** Keep t readable until the run ends and let its gradient be seeded. Returns t. */
 ark_tensor *ark_plan_output(ark_plan *p, ark_tensor *t);
@@ -71,7 +85,8 @@ ark_dtype ark_plan_cdt(const ark_plan *p);
 int ark_plan_batch(const ark_plan *p);
 
 /** Freeze: report the first recording error, pick kernels, lay out memory.
- *  @return ARK_OK | ARK_ESHAPE (first bad op named) | ARK_ENOMEM | ARK_EDEVICE | ARK_ENOTBUILT (op without kernel). */
+ *  @return ARK_OK | ARK_ESHAPE (first bad op named) | ARK_ENOMEM | ARK_EDEVICE | ARK_ENOTBUILT (op without
+ * kernel). */
 ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) ARK_MUST_CHECK;
 
 /* What the listing shows and what `bench` counts. Valid after finish. */
@@ -88,9 +103,10 @@ double ark_node_flops_fwd(const ark_node *n, int64_t batch);
 double ark_node_flops_bwd(const ark_node *n, int64_t batch);
 const char *ark_op_name(ark_op op);
 
-/** Memory to run plans in, one at a time: the largest activation arena and scratch of plans[0..n). canary: guard
- *  bytes behind every planned tensor, verified by ark_space_check. */
-ark_status ark_space_new(ark_dev *dev, ark_plan *const *plans, int n, bool canary, ark_space **out) ARK_MUST_CHECK;
+/** Memory to run plans in, one at a time: the largest activation arena and scratch of plans[0..n). canary:
+ * guard bytes behind every planned tensor, verified by ark_space_check. */
+ark_status ark_space_new(
+    ark_dev *dev, ark_plan *const *plans, int n, bool canary, ark_space **out) ARK_MUST_CHECK;
 void ark_space_free(ark_space *s);
 /** ARK_EDEVICE naming the tensor whose guard bytes were overwritten by the last run of p. */
 ark_status ark_space_check(const ark_space *s, const ark_plan *p) ARK_MUST_CHECK;
@@ -105,7 +121,8 @@ typedef struct ark_run {
     uint64_t seed, step; /* keys of the drop-path draws */
 } ark_run;
 
-/** Copy host data (run->batch samples) into an input, or out of any output / input gradient, converting to f32. */
+/** Copy host data (run->batch samples) into an input, or out of any output / input gradient, converting to
+ * f32. */
 ark_status ark_run_write(const ark_run *r, ark_plan *p, const ark_tensor *t, const float *src) ARK_MUST_CHECK;
 ark_status ark_run_read(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) ARK_MUST_CHECK;
 ark_status ark_run_read_grad(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) ARK_MUST_CHECK;
@@ -115,8 +132,8 @@ ark_status ark_run_forward(const ark_run *r, ark_plan *p) ARK_MUST_CHECK;
 /* Gradient of the training objective with respect to one output. */
 typedef struct ark_seed {
     ark_tensor *t;
-    float scale;        /* used when data is NULL: every element gets it (losses: their weight) */
-    const float *data;  /* run->batch samples, or one value for a scalar */
+    float scale;       /* used when data is NULL: every element gets it (losses: their weight) */
+    const float *data; /* run->batch samples, or one value for a scalar */
 } ark_seed;
 
 /** Outputs without a seed get gradient zero. Parameter gradients are added to ARK_COL_GRAD. */

@@ -1,6 +1,7 @@
 /* Tensors of a plan: shape, type and place; never the data itself.
  *
- * Row-major, last dimension fastest. Activations have the batch as dims[0]; a run may use fewer samples than planned. */
+ * Row-major, last dimension fastest. Activations have the batch as dims[0]; a run may use fewer samples than
+ * planned. */
 #ifndef ARK_CORE_TENSOR_H
 #define ARK_CORE_TENSOR_H
 
@@ -26,15 +27,15 @@ typedef struct ark_tensor {
     ark_dtype dtype;
     int ndim;
     int64_t dims[ARK_MAX_DIMS];
-    const char *name;   /* parameters and inputs; owned by the plan or store */
-    int param;          /* index in the store, for ARK_T_PARAM */
-    bool needs_grad;    /* some parameter or gradient-wanting input lies upstream */
-    bool is_output;     /* kept until the end of the run; its gradient can be seeded */
-    bool scalar;        /* one value for the whole batch (losses): dims[0] is not the batch */
-    int producer;       /* node index, -1 for inputs and parameters */
-    int64_t offset;     /* bytes in the activation arena (or parameter column); ARK_NO_OFFSET before finish */
+    const char *name; /* parameters and inputs; owned by the plan or store */
+    int param;        /* index in the store, for ARK_T_PARAM */
+    bool needs_grad;  /* some parameter or gradient-wanting input lies upstream */
+    bool is_output;   /* kept until the end of the run; its gradient can be seeded */
+    bool scalar;      /* one value for the whole batch (losses): dims[0] is not the batch */
+    int producer;     /* node index, -1 for inputs and parameters */
+    int64_t offset;   /* bytes in the activation arena (or parameter column); ARK_NO_OFFSET before finish */
     int64_t grad_offset;
-    int first_use, last_use;           /* lifetime on the plan's time line, filled by the memory planner */
+    int first_use, last_use; /* lifetime on the plan's time line, filled by the memory planner */
     int grad_first_use, grad_last_use;
 } ark_tensor;
 

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 // clang-format on
 #include <math.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -130,7 +130,8 @@ static void atomic_write(void **state) {
 /* /dev/full accepts the open and fails the flush, like a full disk. */
 static void full_disk_is_reported(void **state) {
     (void)state;
-    ark_writer w = {.f = fopen("/dev/full", "wb"), .path = ark_strdup("/tmp/never"), .tmp = ark_strdup("/tmp/never.tmp")};
+    ark_writer w = {
+        .f = fopen("/dev/full", "wb"), .path = ark_strdup("/tmp/never"), .tmp = ark_strdup("/tmp/never.tmp")};
     ark_writer_put(&w, "x", 1);
     assert_int_equal(ark_writer_commit(&w), ARK_EIO);
     assert_non_null(strstr(ark_err_msg(), "No space left"));
@@ -139,10 +140,14 @@ static void full_disk_is_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(rng_moments),
-        cmocka_unit_test(strict_numbers),       cmocka_unit_test(nearest_word),
-        cmocka_unit_test(message_is_one_line),  cmocka_unit_test(buffer_limit),
-        cmocka_unit_test(atomic_write),         cmocka_unit_test(full_disk_is_reported),
+        cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(rng_moments),
+        cmocka_unit_test(strict_numbers),
+        cmocka_unit_test(nearest_word),
+        cmocka_unit_test(message_is_one_line),
+        cmocka_unit_test(buffer_limit),
+        cmocka_unit_test(atomic_write),
+        cmocka_unit_test(full_disk_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

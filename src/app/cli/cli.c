@@ -52,9 +52,12 @@ static int store(const cli_opt *o, const char *value) {
         *(bool *)o->dst = true;
         return 0;
     case CLI_INT:
-        return ark_parse_i64(value, o->dst) ? 0 : cli_usage("%s: expected a whole number, got '%s'", o->name, value);
+        return ark_parse_i64(value, o->dst)
+                   ? 0
+                   : cli_usage("%s: expected a whole number, got '%s'", o->name, value);
     case CLI_FLOAT:
-        return ark_parse_f64(value, o->dst) ? 0 : cli_usage("%s: expected a number, got '%s'", o->name, value);
+        return ark_parse_f64(value, o->dst) ? 0
+                                            : cli_usage("%s: expected a number, got '%s'", o->name, value);
     case CLI_STR:
         *(const char **)o->dst = value;
         return 0;
@@ -78,7 +81,8 @@ static const cli_opt *match(const char *word, const cli_opt *opts, size_t n, con
     return NULL;
 }
 
-int cli_parse(cli_ctx *c, int argc, char **argv, const cli_opt *opts, size_t nopts, int min_pos, int max_pos) {
+int cli_parse(
+    cli_ctx *c, int argc, char **argv, const cli_opt *opts, size_t nopts, int min_pos, int max_pos) {
     int64_t threads = 0;
     const cli_opt common[] = {
         {"--json", CLI_FLAG, NULL, &c->json, "one JSON object on stdout"},
@@ -103,7 +107,8 @@ int cli_parse(cli_ctx *c, int argc, char **argv, const cli_opt *opts, size_t nop
                 printf("  %s %s\n      %s\n", opts[k].name, opts[k].arg ? opts[k].arg : "", opts[k].help);
             }
             for (size_t k = 0; k < CLI_COUNT(common); k++) {
-                printf("  %s %s\n      %s\n", common[k].name, common[k].arg ? common[k].arg : "", common[k].help);
+                printf("  %s %s\n      %s\n", common[k].name, common[k].arg ? common[k].arg : "",
+                    common[k].help);
             }
             return CLI_HELP;
         }

@@ -7,10 +7,10 @@
 
 #include "ark/status.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <jansson.h>
 
 typedef enum cli_kind {
     CLI_FLAG,  /* bool * */
@@ -28,16 +28,16 @@ typedef struct cli_list {
 typedef struct cli_opt {
     const char *name; /* "--seed", or "-o" */
     cli_kind kind;
-    const char *arg;  /* "N"; NULL for flags */
-    void *dst;        /* keeps its value (the default) when the option is absent */
+    const char *arg; /* "N"; NULL for flags */
+    void *dst;       /* keeps its value (the default) when the option is absent */
     const char *help;
 } cli_opt;
 
 typedef struct cli_ctx {
     const char *verb;
-    bool json;          /* --json, accepted by every verb */
-    int threads;        /* --threads N, accepted by every verb; 0 = all processors */
-    const char **pos;   /* positional arguments */
+    bool json;        /* --json, accepted by every verb */
+    int threads;      /* --threads N, accepted by every verb; 0 = all processors */
+    const char **pos; /* positional arguments */
     size_t npos;
 } cli_ctx;
 
@@ -48,11 +48,13 @@ typedef struct cli_verb {
     const char *name;
     const char *synopsis; /* "WEIGHTS --data FILE --dataset NAME [--split test]" */
     const char *summary;  /* one line */
-    int (*run)(cli_ctx *c, int argc, char **argv); /* arguments after the verb; returns an exit status or CLI_* */
+    int (*run)(
+        cli_ctx *c, int argc, char **argv); /* arguments after the verb; returns an exit status or CLI_* */
 } cli_verb;
 
-/** Parse argv: options anywhere, "--name value" or "--name=value", "--" ends options. Checks the number of positional
- *  arguments (max < 0: any). 0, or CLI_USAGE with a message, or CLI_HELP after --help. c->pos is freed by cli_done. */
+/** Parse argv: options anywhere, "--name value" or "--name=value", "--" ends options. Checks the number of
+ * positional arguments (max < 0: any). 0, or CLI_USAGE with a message, or CLI_HELP after --help. c->pos is
+ * freed by cli_done. */
 int cli_parse(cli_ctx *c, int argc, char **argv, const cli_opt *opts, size_t nopts, int min_pos, int max_pos);
 #define CLI_COUNT(a) (sizeof(a) / sizeof(a)[0])
 /** Free what cli_parse allocated (positional list and CLI_LIST items in opts). */
@@ -64,7 +66,8 @@ int cli_usage(const char *fmt, ...) ARK_PRINTF(1, 2);
 int cli_unknown(const char *what, const char *word, const char *const *known, size_t n);
 /** Print "arkfm VERB: message" from ark_err_msg() to stderr and return the exit status for st (1, or 130). */
 int cli_fail(const cli_ctx *c, ark_status st);
-/** Print one JSON object to stdout with a newline (floats with 17 digits) and release it. Returns 0, or 1 when stdout fails. */
+/** Print one JSON object to stdout with a newline (floats with 17 digits) and release it. Returns 0, or 1
+ * when stdout fails. */
 int cli_print_json(json_t *object);
 /** A finite double as JSON real, anything else as null. */
 json_t *cli_number(double v);

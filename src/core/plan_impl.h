@@ -1,0 +1,60 @@
+/* The inside of a plan, shared by the files of core only. */
+#ifndef ARK_CORE_PLAN_IMPL_H
+#define ARK_CORE_PLAN_IMPL_H
+
+#include "backend/backend.h"
+#include "core/plan.h"
+
+/* Guard bytes behind every planned tensor. Always laid out (256 bytes each), written and verified only in
+ * spaces made with canary. */
+enum { ARK_GUARD_BYTES = 256, ARK_GUARD_VALUE = 0xA5 };
+
+struct ark_plan {
+    ark_params *store;
+    int batch;
+    ark_dtype cdt;
+    ark_plan_mode mode;
+    ark_dev *dev; /* set by finish */
+    ark_node **nodes;
+    int n_nodes, cap_nodes;
+    ark_tensor **tensors;
+    int n_tensors, cap_tensors;
+    char label[160];
+    ark_tensor poison;
+    ark_status first_error;
+    char first_message[1024];
+    size_t act_bytes, scratch_bytes;
+    int prepared; /* nodes whose kernel has been prepared: release that many */
+};
+
+struct ark_space {
+    ark_dev *dev;
+    unsigned char *acts;
+    void *scratch;
+    size_t act_bytes, scratch_bytes;
+    bool canary;
+    char violation[256]; /* first overwritten guard, "" when none */
+};
+
+/* What core must know of an op beyond its shape rule. */
+typedef struct ark_opdef {
+    const char *name;
+    bool has_grad;
+    unsigned bwd_reads_in; /* bit i: backward reads in[i] */
+    bool (*bwd_reads_out)(const ark_node *n);
+    double (*flops_fwd)(const ark_node *n, int64_t batch);
+    double bwd_ratio; /* backward FLOPs over forward FLOPs when all gradients are wanted */
+} ark_opdef;
+extern const ark_opdef ark__opdefs[ARK_OP_COUNT];
+
+/** New tensor or node owned by the plan; NULL after poisoning it when there is no memory. */
+ark_tensor *ark__plan_tensor(ark_plan *p, ark_tensor_kind kind, ark_dtype dt, int ndim, const int64_t *dims);
+ark_node *ark__plan_append(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in, unsigned nograd_in);
+
+/** Lifetimes, gradient flow (want_grad, acc) and offsets; sets p->act_bytes. */
+ark_status ark__plan_layout(ark_plan *p) ARK_MUST_CHECK;
+
+/** Bytes a tensor takes at the planned batch. */
+size_t ark__tensor_bytes(const ark_tensor *t);
+
+#endif

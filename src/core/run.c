@@ -1,0 +1,213 @@
+/* Running a plan: one loop over the nodes forward, one backward. */
+#include "base/alloc.h"
+#include "base/err.h"
+#include "core/plan_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+ark_status ark_space_new(ark_dev *dev, ark_plan *const *plans, int n, bool canary, ark_space **out) {
+    ark_space *s;
+    ARK_TRY(ARK_NEW(&s, 1, "a space"));
+    s->dev = dev;
+    s->canary = canary;
+    for (int i = 0; i < n; i++) {
+        s->act_bytes = plans[i]->act_bytes > s->act_bytes ? plans[i]->act_bytes : s->act_bytes;
+        s->scratch_bytes =
+            plans[i]->scratch_bytes > s->scratch_bytes ? plans[i]->scratch_bytes : s->scratch_bytes;
+    }
+    void *p = NULL;
+    ark_status st = dev->backend->alloc(dev, s->act_bytes, &p);
+    s->acts = p;
+    if (st == ARK_OK) {
+        st = dev->backend->alloc(dev, s->scratch_bytes, &s->scratch);
+    }
+    if (st != ARK_OK) {
+        ark_space_free(s);
+        return ark__err_prefix(st, "activations");
+    }
+    *out = s;
+    return ARK_OK;
+}
+
+void ark_space_free(ark_space *s) {
+    if (s) {
+        s->dev->backend->free(s->dev, s->acts);
+        s->dev->backend->free(s->dev, s->scratch);
+        ark_free(s);
+    }
+}
+
+/* Guard bytes are written when a tensor's life begins and verified when it ends (host devices only). */
+static void guard(ark_space *s, const ark_plan *p, int time, bool verify) {
+    for (int i = 0; i < p->n_tensors && s->canary; i++) {
+        const ark_tensor *t = p->tensors[i];
+        for (int grad = 0; grad < 2; grad++) {
+            int at =
+                verify ? (grad ? t->grad_last_use : t->last_use) : (grad ? t->grad_first_use : t->first_use);
+            int64_t offset = grad ? t->grad_offset : t->offset;
+            if (t->kind == ARK_T_PARAM || offset == ARK_NO_OFFSET || at != time) {
+                continue;
+            }
+            unsigned char *end = s->acts + offset + ark__tensor_bytes(t);
+            if (!verify) {
+                memset(end, ARK_GUARD_VALUE, ARK_GUARD_BYTES);
+                continue;
+            }
+            for (int k = 0; k < ARK_GUARD_BYTES && !s->violation[0]; k++) {
+                if (end[k] != ARK_GUARD_VALUE) {
+                    snprintf(s->violation, sizeof s->violation,
+                        "%s of tensor %d (%s) overwritten at time %d, byte %d", grad ? "gradient" : "data",
+                        t->id, t->producer >= 0 ? p->nodes[t->producer]->label : "input", time, k);
+                }
+            }
+        }
+    }
+}
+
+ark_status ark_space_check(const ark_space *s, const ark_plan *p) {
+    (void)p;
+    return s->violation[0] ? ARK_ERR(ARK_EDEVICE, "guard bytes: %s", s->violation) : ARK_OK;
+}
+
+static ark_call make_call(const ark_run *r, const ark_plan *p) {
+    return (ark_call){
+        .dev = p->dev,
+        .acts = r->space->acts,
+        .weights = ark_params_column(r->params, r->weights),
+        .weights16 = ark_params_bf16(r->params, r->weights),
+        .grads = ark_params_column(r->params, ARK_COL_GRAD),
+        .scratch = r->space->scratch,
+        .batch = r->batch,
+        .stochastic = r->stochastic,
+        .seed = r->seed,
+        .step = r->step,
+    };
+}
+
+static ark_status check_run(const ark_run *r, const ark_plan *p) {
+    if (!p->dev || r->batch < 1 || r->batch > p->batch) {
+        return ARK_ERR(ARK_ESHAPE, "a run of %d samples on a plan for %d", r->batch, p->batch);
+    }
+    if (p->act_bytes > r->space->act_bytes || p->scratch_bytes > r->space->scratch_bytes) {
+        return ARK_ERR(
+            ARK_ESHAPE, "the plan needs %zu bytes, its space has %zu", p->act_bytes, r->space->act_bytes);
+    }
+    return ARK_OK;
+}
+
+static int64_t run_numel(const ark_run *r, const ark_tensor *t) {
+    return t->scalar ? ark_numel(t) : ark_numel_per_sample(t) * r->batch;
+}
+
+ark_status ark_run_write(const ark_run *r, ark_plan *p, const ark_tensor *t, const float *src) {
+    ARK_TRY(check_run(r, p));
+    if (t->offset == ARK_NO_OFFSET) {
+        return ARK_OK; /* an input that no node reads */
+    }
+    if (r->space->canary) {
+        guard(r->space, p, -1, false);
+    }
+    return p->dev->backend->to_device(
+        p->dev, r->space->acts + t->offset, src, (size_t)run_numel(r, t) * sizeof *src);
+}
+
+/* Out of the arena as f32, whatever the stored type: bf16 lands in the upper half and is widened backwards.
+ */
+static ark_status read_as_f32(
+    const ark_run *r, ark_plan *p, const ark_tensor *t, int64_t offset, float *dst) {
+    ARK_TRY(check_run(r, p));
+    if (offset == ARK_NO_OFFSET) {
+        return ARK_ERR(
+            ARK_EINVAL, "tensor %d (%s) is not kept by this plan", t->id, t->name ? t->name : "activation");
+    }
+    size_t n = (size_t)run_numel(r, t);
+    if (t->dtype == ARK_F32) {
+        return p->dev->backend->to_host(p->dev, dst, r->space->acts + offset, n * sizeof *dst);
+    }
+    ARK_TRY(p->dev->backend->to_host(p->dev, dst, r->space->acts + offset, n * 2));
+    for (size_t i = n; i-- > 0;) {
+        uint16_t h;
+        memcpy(&h, (const char *)dst + 2 * i, 2);
+        dst[i] = ark_bf16_to_f32(h);
+    }
+    return ARK_OK;
+}
+
+ark_status ark_run_read(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) {
+    return read_as_f32(r, p, t, t->offset, dst);
+}
+
+ark_status ark_run_read_grad(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) {
+    return read_as_f32(r, p, t, t->grad_offset, dst);
+}
+
+ark_status ark_run_forward(const ark_run *r, ark_plan *p) {
+    ARK_TRY(check_run(r, p));
+    ark_call c = make_call(r, p);
+    for (int i = 0; i < p->n_nodes; i++) {
+        guard(r->space, p, i, false);
+        ark_status st = p->dev->backend->kernels[p->nodes[i]->op].fwd(&c, p->nodes[i]);
+        if (st != ARK_OK) {
+            return ark__err_prefix(st, "%s (%s)", p->nodes[i]->label, ark_op_name(p->nodes[i]->op));
+        }
+        guard(r->space, p, i, true);
+    }
+    guard(r->space, p, 2 * p->n_nodes, true);
+    return ARK_OK;
+}
+
+/* Fill the gradients of all outputs: zero, then what the caller gave. */
+static ark_status write_seeds(const ark_run *r, ark_plan *p, const ark_seed *seeds, int n) {
+    const ark_backend *be = p->dev->backend;
+    guard(r->space, p, p->n_nodes, false);
+    for (int i = 0; i < p->n_tensors; i++) {
+        ark_tensor *t = p->tensors[i];
+        if (!t->is_output || t->kind == ARK_T_PARAM || t->grad_offset == ARK_NO_OFFSET) {
+            continue;
+        }
+        const ark_seed *s = NULL;
+        for (int k = 0; k < n; k++) {
+            s = seeds[k].t == t ? &seeds[k] : s;
+        }
+        if (t->dtype != ARK_F32) {
+            return ARK_ERR(ARK_EINVAL, "output %d is bf16: only f32 outputs can be seeded", t->id);
+        }
+        float *grad = (float *)(void *)(r->space->acts + t->grad_offset);
+        if (s && s->data) {
+            ARK_TRY(be->to_device(p->dev, grad, s->data, (size_t)run_numel(r, t) * sizeof *grad));
+        } else {
+            ARK_TRY(be->fill(p->dev, grad, s ? s->scale : 0.0f, run_numel(r, t)));
+        }
+    }
+    return ARK_OK;
+}
+
+ark_status ark_run_backward(const ark_run *r, ark_plan *p, const ark_seed *seeds, int n) {
+    ARK_TRY(check_run(r, p));
+    ark_call c = make_call(r, p);
+    if (p->mode != ARK_PLAN_TRAIN || !c.grads) {
+        return ARK_ERR(ARK_EINVAL, "backward needs a TRAIN plan and a gradient column");
+    }
+    ARK_TRY(write_seeds(r, p, seeds, n));
+    for (int i = p->n_nodes - 1; i >= 0; i--) {
+        ark_node *node = p->nodes[i];
+        bool wanted = false;
+        for (int k = 0; k < node->n_in; k++) {
+            wanted |= node->want_grad[k];
+        }
+        int time = 2 * p->n_nodes - 1 - i;
+        if (time != p->n_nodes) { /* time n was guarded before the seeds were written */
+            guard(r->space, p, time, false);
+        }
+        if (wanted) {
+            ark_status st = p->dev->backend->kernels[node->op].bwd(&c, node);
+            if (st != ARK_OK) {
+                return ark__err_prefix(st, "%s (%s) backward", node->label, ark_op_name(node->op));
+            }
+        }
+        guard(r->space, p, time, true);
+    }
+    guard(r->space, p, 2 * p->n_nodes, true);
+    return ARK_OK;
+}
