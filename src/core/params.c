@@ -112,6 +112,15 @@ ark_status ark_params_declare(
     return ARK_OK;
 }
 
+void ark_params_set_fan_in(ark_params *s, int index, int64_t fan_in) {
+    s->items[index].fan_in = fan_in;
+}
+
+void ark_params_set_file_shape(ark_params *s, int index, int ndim, const int64_t *dims) {
+    s->items[index].file_ndim = ndim;
+    memcpy(s->items[index].file_dims, dims, (size_t)ndim * sizeof *dims);
+}
+
 void ark_params_set_group(ark_params *s, int group) {
     s->group = group;
 }

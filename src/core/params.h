@@ -38,9 +38,11 @@ typedef struct ark_param {
     int64_t numel;
     int64_t offset; /* elements from the column's start; a multiple of 64 */
     ark_init init;
-    int64_t fan_in; /* for ARK_INIT_UNIFORM_FAN_IN */
     int group;      /* 0 encoder and projector; 1 + i: head i (frozen while another dataset trains) */
-    bool decay;     /* weight decay applies (matrices yes; biases, norms and bias tables no) */
+    int64_t fan_in; /* for ARK_INIT_UNIFORM_FAN_IN; elements per row unless set */
+    int file_ndim;  /* shape in weight files, where it differs (a convolution kept as a matrix); 0 = dims */
+    int64_t file_dims[ARK_MAX_DIMS];
+    bool decay; /* weight decay applies (matrices yes; biases, norms and bias tables no) */
 } ark_param;
 
 ark_status ark_params_new(ark_params **out) ARK_MUST_CHECK;
@@ -49,6 +51,10 @@ void ark_params_free(ark_params *s);
  * Offsets follow the order of declaration. After ark_params_alloc new names are ARK_EINVAL. */
 ark_status ark_params_declare(
     ark_params *s, const char *name, int ndim, const int64_t *dims, ark_init init, int *index) ARK_MUST_CHECK;
+/** The fan-in of a bias is that of its weight: PyTorch draws both from the same range. */
+void ark_params_set_fan_in(ark_params *s, int index, int64_t fan_in);
+/** Shape under which weight files hold the parameter; the same number of elements. */
+void ark_params_set_file_shape(ark_params *s, int index, int ndim, const int64_t *dims);
 /** Group given to parameters declared from now on. */
 void ark_params_set_group(ark_params *s, int group);
 int ark_params_count(const ark_params *s);

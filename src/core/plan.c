@@ -151,6 +151,22 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
 
+void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in) {
+    if (t != &p->poison) {
+        ark_params_set_fan_in(p->store, t->param, fan_in);
+    }
+}
+
+void ark_plan_param_file_shape(ark_plan *p, const ark_tensor *t, int ndim, const int64_t *dims) {
+    if (t != &p->poison) {
+        ark_params_set_file_shape(p->store, t->param, ndim, dims);
+    }
+}
+
+ark_status ark_plan_error(const ark_plan *p) {
+    return p->first_error == ARK_OK ? ARK_OK : ark__err_copy(p->first_error, p->first_message);
+}
+
 ark_tensor *ark_plan_output(ark_plan *p, ark_tensor *t) {
     if (t && t != &p->poison) {
         t->is_output = true;
@@ -197,9 +213,7 @@ static ark_status prepare_kernels(ark_plan *p) {
 }
 
 ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) {
-    if (p->first_error != ARK_OK) {
-        return ark__err_copy(p->first_error, p->first_message);
-    }
+    ARK_TRY(ark_plan_error(p));
     ARK_ASSERT(!p->dev);
     p->dev = dev;
     p->mode = mode;

@@ -75,12 +75,18 @@ ark_tensor *ark_plan_input(ark_plan *p, const char *name, int ndim, const int64_
 /** Parameter of the store by its name, declared there on first use with the given shape (see
  * ark_params_declare). */
 ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_t *dims, ark_init init);
+/** Details of a parameter that its shape does not tell; see ark_params_set_fan_in and
+ * ark_params_set_file_shape. */
+void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in);
+void ark_plan_param_file_shape(ark_plan *p, const ark_tensor *t, int ndim, const int64_t *dims);
 /** Keep t readable until the run ends and let its gradient be seeded. Returns t. */
 ark_tensor *ark_plan_output(ark_plan *p, ark_tensor *t);
 /** Prefix for the labels of the following nodes ("layers.0.blocks.1"); copied. */
 void ark_plan_label(ark_plan *p, const char *fmt, ...) ARK_PRINTF(2, 3);
 /** Remember the first error of recording; the builder goes on. Returns a poison tensor. */
 ark_tensor *ark_plan_poison(ark_plan *p, ark_status st);
+/** ARK_OK, or the first error of recording, with its message restored. */
+ark_status ark_plan_error(const ark_plan *p) ARK_MUST_CHECK;
 ark_dtype ark_plan_cdt(const ark_plan *p);
 int ark_plan_batch(const ark_plan *p);
 

@@ -7,11 +7,11 @@
 #define ARK_DATA_DATASET_H
 
 #include "ark/status.h"
+#include "base/task.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum ark_task { ARK_MULTILABEL, ARK_BINARY, ARK_MULTICLASS } ark_task;
 typedef enum ark_split { ARK_TRAIN, ARK_VAL, ARK_TEST, ARK_SPLIT_COUNT } ark_split;
 typedef enum ark_uncertain { ARK_LSR_ONES, ARK_ONES, ARK_ZEROS, ARK_LSR_ZEROS, ARK_MASK } ark_uncertain;
 typedef enum ark_missing { ARK_MISSING_MASK, ARK_MISSING_ZERO } ark_missing;

@@ -1,0 +1,89 @@
+#include "nn/swin.h"
+
+#include "nn/layers.h"
+
+#include <stdio.h>
+
+enum { NAME_BYTES = 128, MLP_RATIO = 4 };
+
+/* Patches of PxP pixels become tokens: a convolution with kernel = stride = P, then a norm. */
+static ark_tensor *patch_embed(ark_plan *p, ark_tensor *image, const ark_arch *a) {
+    ark_plan_label(p, "patch_embed");
+    ark_tensor *x = ark_patchify(p, image, a->patch);
+    int64_t conv[4] = {a->embed, a->in_chans, a->patch, a->patch};
+    ark_linear_params proj = ark_nn_linear_params(p, "patch_embed.proj", a->embed,
+        (int64_t)a->in_chans * a->patch * a->patch, true, ARK_INIT_UNIFORM_FAN_IN);
+    ark_plan_param_file_shape(p, proj.w, 4, conv);
+    x = ark_linear(p, x, proj.w, proj.b, ARK_ACT_NONE, ark_plan_cdt(p));
+    return ark_nn_layernorm(p, x, "patch_embed.norm", ARK_F32);
+}
+
+/* Halve the grid, double the channels. */
+static ark_tensor *downsample(ark_plan *p, ark_tensor *x, const ark_arch *a, int stage) {
+    char name[NAME_BYTES];
+    ark_plan_label(p, "layers.%d.downsample", stage);
+    x = ark_patch_merge(p, x);
+    snprintf(name, sizeof name, "layers.%d.downsample.norm", stage);
+    x = ark_nn_layernorm(p, x, name, ark_plan_cdt(p));
+    snprintf(name, sizeof name, "layers.%d.downsample.reduction", stage);
+    return ark_nn_linear(
+        p, x, name, (int64_t)a->embed << stage, false, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_NONE, ARK_F32);
+}
+
+/* x + attention(norm1(x)), then x + mlp(norm2(x)); the residual stream stays f32. */
+static ark_tensor *block(ark_plan *p, ark_tensor *x, const ark_arch *a, int stage, int j, float rate) {
+    char base[64], name[NAME_BYTES];
+    ark_dtype cdt = ark_plan_cdt(p);
+    int64_t c = (int64_t)a->embed << stage;
+    int heads = a->heads[stage], window = ark_arch_window(a, stage), side = ark_arch_side(a, stage);
+    int shift = j % 2 && side > window ? window / 2 : 0;
+    snprintf(base, sizeof base, "layers.%d.blocks.%d", stage, j);
+
+    ark_plan_label(p, "%s.norm1", base);
+    snprintf(name, sizeof name, "%s.norm1", base);
+    ark_tensor *h = ark_nn_layernorm(p, x, name, cdt);
+    ark_plan_label(p, "%s.attn", base);
+    int64_t table_dims[2] = {(2 * (int64_t)window - 1) * (2 * window - 1), heads};
+    snprintf(name, sizeof name, "%s.attn.relative_position_bias_table", base);
+    ark_tensor *table = ark_plan_param(p, name, 2, table_dims, ARK_INIT_TRUNC_NORMAL_02);
+    snprintf(name, sizeof name, "%s.attn.qkv", base);
+    ark_linear_params qkv = ark_nn_linear_params(p, name, 3 * c, c, true, ARK_INIT_TRUNC_NORMAL_02);
+    h = ark_linear(p, h, qkv.w, qkv.b, ARK_ACT_NONE, cdt);
+    h = ark_window_attn(p, h, table, qkv.b, heads, window, shift);
+    snprintf(name, sizeof name, "%s.attn.proj", base);
+    h = ark_nn_linear(p, h, name, c, true, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_NONE, cdt);
+    x = ark_residual(p, x, h, rate);
+
+    ark_plan_label(p, "%s.norm2", base);
+    snprintf(name, sizeof name, "%s.norm2", base);
+    h = ark_nn_layernorm(p, x, name, cdt);
+    ark_plan_label(p, "%s.mlp", base);
+    snprintf(name, sizeof name, "%s.mlp.fc1", base);
+    h = ark_nn_linear(p, h, name, MLP_RATIO * c, true, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_GELU, cdt);
+    snprintf(name, sizeof name, "%s.mlp.fc2", base);
+    h = ark_nn_linear(p, h, name, c, true, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_NONE, cdt);
+    return ark_residual(p, x, h, rate);
+}
+
+ark_tensor *ark_swin(
+    ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **stages) {
+    int total = 0, index = 0;
+    for (int s = 0; s < a->stages; s++) {
+        total += a->depths[s];
+    }
+    ark_tensor *x = patch_embed(p, image, a);
+    for (int s = 0; s < a->stages; s++) {
+        if (s > 0) {
+            x = downsample(p, x, a, s);
+        }
+        for (int j = 0; j < a->depths[s]; j++, index++) {
+            float rate = total > 1 ? drop_path * (float)index / (float)(total - 1) : 0;
+            x = block(p, x, a, s, j, rate);
+        }
+        if (stages) {
+            stages[s] = x;
+        }
+    }
+    ark_plan_label(p, "norm");
+    return ark_nn_layernorm(p, x, "norm", ARK_F32);
+}
