@@ -21,19 +21,20 @@ typedef struct ark_image {
 } ark_image;
 
 typedef struct ark_image_limits {
-    int max_side;         /* pixels, default 16384 */
-    size_t max_pixels;    /* default 64 Mi */
+    int max_side;          /* pixels, default 16384 */
+    size_t max_pixels;     /* default 64 Mi */
     size_t max_file_bytes; /* default 256 MiB */
 } ark_image_limits;
 ark_image_limits ark_image_default_limits(void);
 
 /** Decode a file by its content (never by its name) to grey: colour is weighted as Pillow's "L"
- *  (19595 R + 38470 G + 7471 B + 32768) >> 16, alpha is dropped, palettes are expanded, 1/2/4-bit grey is scaled.
- *  limits NULL = defaults. Errors name the path: ARK_EIO, ARK_EFORMAT (truncated, unknown, too large), ARK_ENOMEM. */
+ *  (19595 R + 38470 G + 7471 B + 32768) >> 16, alpha is dropped, palettes are expanded, 1/2/4-bit grey is
+ * scaled. limits NULL = defaults. Errors name the path: ARK_EIO, ARK_EFORMAT (truncated, unknown, too large),
+ * ARK_ENOMEM. */
 ark_status ark_image_read(const char *path, const ark_image_limits *limits, ark_image *out) ARK_MUST_CHECK;
 /** The same from memory; name is used in messages. */
-ark_status ark_image_decode(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) ARK_MUST_CHECK;
+ark_status ark_image_decode(const void *bytes, size_t n, const char *name, const ark_image_limits *limits,
+    ark_image *out) ARK_MUST_CHECK;
 /** Uninitialised image of the given size. */
 ark_status ark_image_new(int width, int height, int depth, ark_image *out) ARK_MUST_CHECK;
 void ark_image_free(ark_image *im);
@@ -41,19 +42,20 @@ void ark_image_free(ark_image *im);
 void ark_image_to8(ark_image *im);
 
 /** Write 8-bit grey (channels 1) or RGB (channels 3, interleaved) PNG atomically. */
-ark_status ark_png_write(const char *path, int width, int height, int channels, const uint8_t *px) ARK_MUST_CHECK;
+ark_status ark_png_write(
+    const char *path, int width, int height, int channels, const uint8_t *px) ARK_MUST_CHECK;
 
 typedef enum ark_filter { ARK_BILINEAR, ARK_BICUBIC, ARK_BOX, ARK_LANCZOS } ark_filter;
 
-/* Resizing of 8-bit planes as Pillow does it (two passes, antialiased support, fixed-point 8-bit rounding after
- * each pass): at most 1 grey level from Image.resize(size, filter, box). The coefficients and the temporary
- * live in the resizer, which may be reused for many images and sizes. One per thread. */
+/* Resizing of 8-bit planes as Pillow does it (two passes, antialiased support, fixed-point 8-bit rounding
+ * after each pass): at most 1 grey level from Image.resize(size, filter, box). The coefficients and the
+ * temporary live in the resizer, which may be reused for many images and sizes. One per thread. */
 typedef struct ark_resizer ark_resizer;
 ark_status ark_resizer_new(ark_resizer **out) ARK_MUST_CHECK;
 void ark_resizer_free(ark_resizer *r);
 /** src (height,width) stride in bytes -> dst (out_h,out_w) dense. box is the source rectangle in pixels
  *  (x0,y0,x1,y1), may be fractional, NULL = whole image. Allocates only when the resizer must grow. */
-ark_status ark_resize8(ark_resizer *r, const uint8_t *src, int width, int height, size_t stride, const double box[4],
-    uint8_t *dst, int out_w, int out_h, ark_filter filter) ARK_MUST_CHECK;
+ark_status ark_resize8(ark_resizer *r, const uint8_t *src, int width, int height, size_t stride,
+    const double box[4], uint8_t *dst, int out_w, int out_h, ark_filter filter) ARK_MUST_CHECK;
 
 #endif

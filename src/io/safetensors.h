@@ -12,8 +12,9 @@ enum { ARK_ST_MAX_DIMS = 8 };
 
 /* name, bits per element */
 #define ARK_ST_DTYPES(X)                                                                                     \
-    X(BOOL, 8) X(U8, 8) X(I8, 8) X(U16, 16) X(I16, 16) X(F16, 16) X(BF16, 16) X(U32, 32) X(I32, 32)          \
-    X(F32, 32) X(U64, 64) X(I64, 64) X(F64, 64)
+    X(BOOL, 8)                                                                                               \
+    X(U8, 8) X(I8, 8) X(U16, 16) X(I16, 16) X(F16, 16) X(BF16, 16) X(U32, 32) X(I32, 32) X(F32, 32)          \
+        X(U64, 64) X(I64, 64) X(F64, 64)
 
 typedef enum ark_st_dtype {
 #define ARK_ST_ENUM(name, bits) ARK_ST_##name,
@@ -34,12 +35,16 @@ typedef struct ark_st_tensor {
 
 typedef struct ark_st_file ark_st_file; /* read-only map + parsed header */
 
-/** Map and validate a file (facts: sorted, no holes, no overlap, sizes exact, unique names). ARK_EFORMAT names
- *  file, tensor and both numbers. Header limit 100 MB, 100,000 tensors. */
+/** Map and validate a file as the reference implementation does (github.com/huggingface/safetensors): tensors
+ * tile the data without holes or overlap, sizes are exact, names unique, dtypes known. ARK_EFORMAT names
+ * file, tensor and both numbers. Limits: header 100 MB, 100,000 tensors, 8 dimensions. */
 ark_status ark_st_open(const char *path, ark_st_file **out) ARK_MUST_CHECK;
+/** The same over n bytes of memory, which must outlive the result; name appears in messages. */
+ark_status ark_st_open_memory(
+    const void *bytes, size_t n, const char *name, ark_st_file **out) ARK_MUST_CHECK;
 void ark_st_close(ark_st_file *f);
 size_t ark_st_count(const ark_st_file *f);
-/** i-th tensor in file order; owned by f. */
+/** i-th tensor in the order of its data; owned by f. */
 const ark_st_tensor *ark_st_at(const ark_st_file *f, size_t i);
 /** By name, or NULL. O(log n). */
 const ark_st_tensor *ark_st_find(const ark_st_file *f, const char *name);
@@ -47,21 +52,24 @@ const ark_st_tensor *ark_st_find(const ark_st_file *f, const char *name);
 const char *ark_st_meta(const ark_st_file *f, const char *key);
 size_t ark_st_meta_count(const ark_st_file *f);
 void ark_st_meta_at(const ark_st_file *f, size_t i, const char **key, const char **value);
-/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers): out has numel elements. ARK_EFORMAT for BOOL. */
+/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers): out has numel elements.
+ * ARK_EFORMAT for BOOL. */
 ark_status ark_st_read_f32(const ark_st_tensor *t, float *out) ARK_MUST_CHECK;
 const char *ark_st_dtype_name(ark_st_dtype dt);
 size_t ark_st_dtype_bytes(ark_st_dtype dt);
 
-/* Writer: declare tensors, then write all at once, atomically. Tensor order in the file: descending alignment,
- * then name; the JSON is compact and deterministic, so equal content gives equal bytes. */
+/* Writer: declare tensors, then write all at once, atomically. Tensor order in the file: descending
+ * alignment, then name; the JSON is compact and deterministic, so equal content gives equal bytes. */
 typedef struct ark_st_writer ark_st_writer;
 ark_status ark_st_writer_new(ark_st_writer **out) ARK_MUST_CHECK;
 void ark_st_writer_free(ark_st_writer *w);
-/** Strings are copied. */
+/** Strings are copied; a repeated key or text that is not UTF-8 is ARK_EINVAL. */
 ark_status ark_st_writer_meta(ark_st_writer *w, const char *key, const char *value) ARK_MUST_CHECK;
-/** data is borrowed until ark_st_writer_save. name is copied; a repeated name is ARK_EINVAL. */
-ark_status ark_st_writer_add(ark_st_writer *w, const char *name, ark_st_dtype dtype, int ndim, const int64_t *shape,
-    const void *data) ARK_MUST_CHECK;
+/** data is borrowed until ark_st_writer_save. name is copied; a repeated name, one that is not UTF-8, a
+ * negative or overflowing shape are ARK_EINVAL. */
+ark_status ark_st_writer_add(ark_st_writer *w, const char *name, ark_st_dtype dtype, int ndim,
+    const int64_t *shape, const void *data) ARK_MUST_CHECK;
+/** Write everything; may be called again (the declarations stay). */
 ark_status ark_st_writer_save(ark_st_writer *w, const char *path) ARK_MUST_CHECK;
 
 #endif
