@@ -327,14 +327,14 @@ ark_status ark_multiclass_accuracy(
 
 /* --- tables --- */
 
-ark_status ark_table_metrics(const ark_eval_table *t, ark_class_metrics *per_class, ark_macro *macro) {
+ark_status ark_table_metrics(const ark_eval_table *t, ark_class_auc *per_class, ark_macro *macro) {
     double auroc = 0, ap = 0;
     size_t defined = 0;
     for (size_t k = 0; k < t->K; k++) {
         ark_ranked r;
         ARK_TRY(ark_rank_class(t, k, &r));
-        ark_class_metrics *m = &per_class[k];
-        *m = (ark_class_metrics){.n = r.n, .positives = r.positives};
+        ark_class_auc *m = &per_class[k];
+        *m = (ark_class_auc){.n = r.n, .positives = r.positives};
         unweighted(&r, &m->auroc, &m->ap);
         ark_ranked_free(&r);
         if (ark_metric_defined(m->auroc)) {

@@ -93,10 +93,10 @@ ark_metric ark_mcc(ark_confusion c);
 ark_status ark_multiclass_accuracy(
     const double *score, const int32_t *label, size_t n, size_t K, ark_metric *out) ARK_MUST_CHECK;
 
-typedef struct ark_class_metrics {
+typedef struct ark_class_auc {
     size_t n, positives; /* rows with a label */
     ark_metric auroc, ap;
-} ark_class_metrics;
+} ark_class_auc;
 
 /* Means over the classes that have a value. */
 typedef struct ark_macro {
@@ -107,6 +107,6 @@ typedef struct ark_macro {
 
 /** Every class of a table and the macro mean. per_class: K items, the caller's. */
 ark_status ark_table_metrics(
-    const ark_eval_table *t, ark_class_metrics *per_class, ark_macro *macro) ARK_MUST_CHECK;
+    const ark_eval_table *t, ark_class_auc *per_class, ark_macro *macro) ARK_MUST_CHECK;
 
 #endif

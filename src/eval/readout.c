@@ -319,7 +319,7 @@ static double log_loss(const double *p, const double *label, size_t n, size_t K,
 static ark_status choose(const fitting *f, ark_readout *out) {
     size_t n = f->val->n, K = f->val->K;
     double *label = NULL;
-    ark_class_metrics *per_class = NULL;
+    ark_class_auc *per_class = NULL;
     ark_status st = ARK_NEW(&label, n * K, "validation labels");
     if (st != ARK_OK || (st = ARK_NEW(&per_class, K, "validation metrics")) != ARK_OK) {
         goto done;

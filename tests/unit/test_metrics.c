@@ -146,7 +146,7 @@ static void bad_rows_are_named(void **state) {
 static void macro_mean_leaves_out_undefined(void **state) {
     (void)state;
     ark_eval_table t = {.score = table_score, .label = table_label, .n = 60, .K = 4};
-    ark_class_metrics m[4];
+    ark_class_auc m[4];
     ark_macro macro;
     assert_int_equal(ark_table_metrics(&t, m, &macro), ARK_OK);
     static const size_t used[3] = {0, 1, 3};

@@ -228,7 +228,7 @@ static void absent_classes_are_left_out(void **state) {
     assert_true(isnan(p[2]) && isfinite(p[0]));
     ark_readout_mask_labels(&r, v_label, M);
     ark_eval_table table = {.score = p, .label = v_label, .n = M, .K = K};
-    ark_class_metrics m[K];
+    ark_class_auc m[K];
     ark_macro macro;
     assert_int_equal(ark_table_metrics(&table, m, &macro), ARK_OK);
     assert_int_equal(macro.left_out, 1);
