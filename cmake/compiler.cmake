@@ -13,6 +13,9 @@ add_library(ark_flags INTERFACE)
 target_compile_options(ark_flags INTERFACE -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes
     -Wpointer-arith -Wformat=2 -Wno-format-nonliteral -fno-math-errno -fno-trapping-math)
 target_compile_definitions(ark_flags INTERFACE _GNU_SOURCE)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(ark_flags INTERFACE -Wno-maybe-uninitialized) # true only where -O2 follows the flow
+endif()
 if(ARK_WERROR)
     target_compile_options(ark_flags INTERFACE -Werror)
 endif()

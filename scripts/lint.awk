@@ -120,7 +120,7 @@ function check_directive(    guard) {
     if (raw !~ /^[ \t]*#[ \t]*(if|elif)/ || raw ~ /__cplusplus/) {
         return
     }
-    if (FILENAME ~ /\.h$/ && directives == 1 && raw ~ /^#ifndef ARK_[A-Z0-9_]+_H$/) {
+    if (FILENAME ~ /\.h$/ && directives == 1 && raw ~ /^#ifndef [A-Z][A-Z0-9_]*_H$/) {
         has_guard = 1
         return
     }
@@ -219,7 +219,7 @@ function end_of_file() {
         printf "file-size\t%s\t%d\t%d lines, limit %d\n", previous, lines, lines, FILE_LINES
     }
     if (previous ~ /\.h$/ && !has_guard) {
-        printf "guard\t%s\t1\tno include guard ARK_..._H as first directive\n", previous
+        printf "guard\t%s\t1\tno include guard ..._H as first directive\n", previous
     }
 }
 

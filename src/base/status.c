@@ -60,8 +60,9 @@ ark_status ark__err_prefix(ark_status code, const char *fmt, ...) {
     va_start(ap, fmt);
     int n = vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof message) {
-        snprintf(message + n, sizeof message - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n < sizeof message &&
+        snprintf(message + n, sizeof message - (size_t)n, ": %s", old) < 0) { /* a long message is cut */
+        message[n] = '\0';
     }
     make_printable(message);
     return code;

@@ -13,8 +13,18 @@ enum { ARK_ST_MAX_DIMS = 8 };
 /* name, bits per element */
 #define ARK_ST_DTYPES(X)                                                                                     \
     X(BOOL, 8)                                                                                               \
-    X(U8, 8) X(I8, 8) X(U16, 16) X(I16, 16) X(F16, 16) X(BF16, 16) X(U32, 32) X(I32, 32) X(F32, 32)          \
-        X(U64, 64) X(I64, 64) X(F64, 64)
+    X(U8, 8)                                                                                                 \
+    X(I8, 8)                                                                                                 \
+    X(U16, 16)                                                                                               \
+    X(I16, 16)                                                                                               \
+    X(F16, 16)                                                                                               \
+    X(BF16, 16)                                                                                              \
+    X(U32, 32)                                                                                               \
+    X(I32, 32)                                                                                               \
+    X(F32, 32)                                                                                               \
+    X(U64, 64)                                                                                               \
+    X(I64, 64)                                                                                               \
+    X(F64, 64)
 
 typedef enum ark_st_dtype {
 #define ARK_ST_ENUM(name, bits) ARK_ST_##name,

@@ -55,7 +55,7 @@ static ark_status unicode_escape(ark_stj *j, unsigned *code) {
         return bad(j, "a first surrogate");
     }
     if (*code >= 0xd800 && *code <= 0xdbff) {
-        unsigned low;
+        unsigned low = 0;
         if (j->end - j->p < 2 || j->p[0] != '\\' || j->p[1] != 'u') {
             return bad(j, "a second surrogate");
         }

@@ -1,4 +1,4 @@
-/* What a fuzz target defines. libFuzzer calls it with mutated inputs, replay.c with the files of the corpus. */
+/* What a fuzz target defines: libFuzzer calls it with mutated inputs, replay.c with the corpus. */
 #ifndef ARK_TESTS_FUZZ_H
 #define ARK_TESTS_FUZZ_H
 

@@ -1,4 +1,4 @@
-/* A main for fuzz targets without a fuzzer: feeds the target every file of the folder given, and the empty input. */
+/* A main for fuzz targets without a fuzzer: runs the empty input and every file of a folder. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"

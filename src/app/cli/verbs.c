@@ -2,7 +2,8 @@
 
 /* A verb that is not listed here is not built yet; its declaration in cli.h is then unused. */
 const cli_verb cli_verbs[] = {
-    {"metrics", "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
-     "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
+    {"metrics",
+        "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
+        "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
