@@ -1,0 +1,206 @@
+/* Rows of a dataset under construction: growing columns, one block for all paths, dense patient numbers. */
+#include "data/dataset_priv.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/mathsafe.h"
+
+#include <math.h>
+#include <string.h>
+
+static const uint32_t NO_PATIENT = UINT32_MAX; /* until ark__rows_finish */
+
+/* Give the array *column (any object pointer type) room for n elements. */
+static ark_status resize(void *column, size_t n, size_t size) {
+    void *p;
+    memcpy(&p, column, sizeof p);
+    size_t bytes;
+    void *q = ark_mul(n, size, &bytes) ? NULL : ark_realloc(p, bytes);
+    if (!q) {
+        return ARK_ERR(ARK_ENOMEM, "out of memory: %zu x %zu bytes of a dataset", n, size);
+    }
+    memcpy(column, &q, sizeof q);
+    return ARK_OK;
+}
+
+static ark_status resize_all(ark__rows *r, size_t n) {
+    ark_dataset *d = r->d;
+    size_t row_bytes;
+    if (ark_mul((size_t)d->n_classes, sizeof(float), &row_bytes)) {
+        row_bytes = SIZE_MAX;
+    }
+    ARK_TRY(resize(&r->path_at, n, sizeof *r->path_at));
+    ARK_TRY(resize(&d->split, n, sizeof *d->split));
+    ARK_TRY(resize(&d->labels, n, row_bytes));
+    ARK_TRY(resize(&d->patient, n, sizeof *d->patient));
+    ARK_TRY(resize(&d->sex, n, sizeof *d->sex));
+    ARK_TRY(resize(&d->age, n, sizeof *d->age));
+    ARK_TRY(resize(&d->view, n, sizeof *d->view));
+    r->cap = n;
+    return ARK_OK;
+}
+
+ark_status ark__rows_reserve(ark__rows *r, size_t more) {
+    if (more > ARK__MAX_SAMPLES - r->d->n) {
+        return ARK_ERR(ARK_EFORMAT, "%s: more than %d samples", r->spec->name, ARK__MAX_SAMPLES);
+    }
+    return resize_all(r, r->d->n + more);
+}
+
+/* data_dir/image + suffix into r->path. */
+static ark_status full_path(ark__rows *r, const char *image, const char *file, size_t line, size_t *len) {
+    size_t n_image = strlen(image), n_suffix = strlen(r->spec->suffix);
+    size_t n_dir = image[0] == '/' ? 0 : strlen(r->spec->data_dir);
+    if (n_image == 0) {
+        return ARK_ERR(ARK_EFORMAT, "%s:%zu: no image name", file, line);
+    }
+    while (n_dir > 1 && r->spec->data_dir[n_dir - 1] == '/') {
+        n_dir--;
+    }
+    if (n_image > ARK__MAX_PATH || n_dir + 1 + n_image + n_suffix > ARK__MAX_PATH) {
+        return ARK_ERR(ARK_EFORMAT, "%s:%zu: image path of %zu bytes, limit %d", file, line,
+            n_dir + 1 + n_image + n_suffix, ARK__MAX_PATH);
+    }
+    char *p = r->path;
+    if (n_dir == 1 && r->spec->data_dir[0] == '.') { /* "./x.png" says no more than "x.png" */
+        n_dir = 0;
+    }
+    memcpy(p, r->spec->data_dir, n_dir);
+    p += n_dir;
+    if (n_dir && p[-1] != '/') {
+        *p++ = '/';
+    }
+    memcpy(p, image, n_image);
+    memcpy(p + n_image, r->spec->suffix, n_suffix + 1);
+    *len = (size_t)(p - r->path) + n_image + n_suffix;
+    return ARK_OK;
+}
+
+static ark_status add_text(ark__rows *r, const char *s, size_t len, size_t *at) {
+    if (r->text_cap - r->text_len < len + 1) {
+        size_t cap = r->text_cap + r->text_cap / 2 + len + 4096;
+        ARK_TRY(resize(&r->d->path_text, cap, 1));
+        r->text_cap = cap;
+    }
+    memcpy(r->d->path_text + r->text_len, s, len + 1);
+    *at = r->text_len;
+    r->text_len += len + 1;
+    return ARK_OK;
+}
+
+ark_status ark__rows_add(ark__rows *r, const ark__row *row, const char *file, size_t line) {
+    ark_dataset *d = r->d;
+    if (ark__strset_has(&r->excluded, row->image)) {
+        return ARK_OK;
+    }
+    ARK_ASSERT(d->n < r->cap);
+    size_t len = 0, i = d->n, k = (size_t)d->n_classes;
+    ARK_TRY(full_path(r, row->image, file, line, &len));
+    uint32_t patient = NO_PATIENT;
+    if (row->patient[0]) {
+        ARK_TRY(ark__strset_add(&r->patients, row->patient, &patient));
+    }
+    ARK_TRY(add_text(r, r->path, len, &r->path_at[i]));
+    d->split[i] = (uint8_t)row->split;
+    memcpy(d->labels + i * k, row->labels, k * sizeof(float));
+    d->patient[i] = patient;
+    d->sex[i] = row->sex;
+    d->age[i] = row->age;
+    d->view[i] = row->view;
+    d->n++;
+    return ARK_OK;
+}
+
+ark_status ark__rows_finish(ark__rows *r) {
+    ark_dataset *d = r->d;
+    if (d->n == 0) {
+        return ARK_ERR(ARK_EFORMAT, "%s:%d: %s: no samples are left in its lists", r->spec->yaml->path,
+            r->spec->line, d->name);
+    }
+    ARK_TRY(resize_all(r, d->n));
+    ARK_TRY(resize(&d->path_text, r->text_len, 1));
+    ARK_TRY(ARK_NEW(&d->paths, d->n, "paths of a dataset"));
+    uint32_t next_patient = r->patients.n;
+    for (size_t i = 0; i < d->n; i++) {
+        d->paths[i] = d->path_text + r->path_at[i];
+        if (d->patient[i] == NO_PATIENT) {
+            d->patient[i] = next_patient++;
+        }
+        d->rows_n[d->split[i]]++;
+    }
+    for (int s = 0; s < ARK_SPLIT_COUNT; s++) {
+        ARK_TRY(ARK_NEW(&d->rows[s], d->rows_n[s], "rows of a split"));
+        size_t n = 0;
+        for (size_t i = 0; i < d->n; i++) {
+            if (d->split[i] == s) {
+                d->rows[s][n++] = (uint32_t)i;
+            }
+        }
+    }
+    return ARK_OK;
+}
+
+void ark__rows_free(ark__rows *r) {
+    ark_free(r->path_at);
+    ark__strset_free(&r->patients);
+    ark__strset_free(&r->excluded);
+    ark_free(r->exclude_used);
+    ark_free(r->labels);
+    ark_free(r->path);
+    *r = (ark__rows){0};
+}
+
+bool ark__label_parse(const char *s, float *out) {
+    if (!*s) {
+        *out = NAN;
+        return true;
+    }
+    float sign = 1;
+    if (*s == '-') {
+        sign = -1;
+        s++;
+    }
+    if (*s != '0' && *s != '1') {
+        return false;
+    }
+    float v = (float)(*s++ - '0');
+    if (*s == '.') { /* 1.0, 0.000 */
+        s++;
+        while (*s == '0') {
+            s++;
+        }
+    }
+    *out = v == 0 ? 0 : sign * v;
+    return !*s;
+}
+
+void ark__label_class(ark__rows *r, int index) {
+    if (r->spec->task == ARK_BINARY) { /* names: negative, positive */
+        r->labels[0] = index < 0 ? NAN : (float)index;
+        return;
+    }
+    for (int k = 0; k < r->d->n_classes; k++) {
+        r->labels[k] = index < 0 ? NAN : k == index ? 1 : 0;
+    }
+}
+
+ark_status ark__label_check(const ark__rows *r, const char *file, size_t line) {
+    if (r->spec->task != ARK_MULTICLASS) {
+        return ARK_OK;
+    }
+    int ones = 0, blanks = 0, k = r->d->n_classes;
+    for (int i = 0; i < k; i++) {
+        ones += r->labels[i] == 1;
+        blanks += isnan(r->labels[i]) != 0;
+        if (r->labels[i] == -1) {
+            return ARK_ERR(
+                ARK_EFORMAT, "%s:%zu: column '%s': -1 in a multi-class row", file, line, r->d->classes[i]);
+        }
+    }
+    if (blanks == k || (blanks == 0 && ones == 1)) {
+        return ARK_OK;
+    }
+    return ARK_ERR(ARK_EFORMAT,
+        "%s:%zu: multi-class row with %d ones and %d blanks in %d columns, expected one 1", file, line, ones,
+        blanks, k);
+}
