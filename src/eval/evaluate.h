@@ -31,15 +31,15 @@ void ark_scores_free(ark_scores *s);
 
 /* Metrics of one dataset: per class and their mean. NaN where undefined (no positive or no negative), which
  * is reported and left out of the mean. */
-typedef struct ark_class_metrics {
+typedef struct ark_class_summary {
     const char *name; /* borrowed from the net */
     int64_t n, positives;
     double auroc, ap, accuracy; /* accuracy at 0.5 */
-} ark_class_metrics;
+} ark_class_summary;
 
 typedef struct ark_summary {
     int k, defined;             /* classes, and those whose AUROC is defined */
-    ark_class_metrics *classes; /* k; owned */
+    ark_class_summary *classes; /* k; owned */
     double mean_auroc, mean_ap; /* over defined classes; NaN when there is none */
     double accuracy; /* multi-class: argmax over samples; otherwise mean over counted labels at 0.5 */
     double loss;

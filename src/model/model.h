@@ -15,6 +15,8 @@ typedef struct ark_model {
     ark_params *params; /* ARK_COL_STUDENT holds the loaded weights */
     ark_dev *dev;       /* borrowed */
     bool ours; /* the file had arkfm metadata (else architecture was inferred and heads have made-up names) */
+    bool size_assumed; /* nothing told the input side: it is the one at which the last stage is one window */
+    char *report;      /* keys that did not fit, with allow_missing; "" when all did */
 } ark_model;
 
 typedef struct ark_model_opts {
@@ -22,7 +24,8 @@ typedef struct ark_model_opts {
                            from shapes */
     int size_px;        /* input side where neither metadata nor arch tell it (from a tensor); 0 = unknown */
     bool bf16;          /* also keep bf16 compute copies */
-    bool allow_missing; /* unmatched and misshapen keys are reported in *report instead of refused */
+    bool allow_missing; /* unmatched and misshapen keys are named in the model's report instead of refused;
+                           parameters without a tensor start as in training, from seed 0 */
 } ark_model_opts;
 
 /** Load a safetensors weight file: ours, or a PyTorch state dict under timm names (current names; timm 0.5.4
@@ -34,6 +37,8 @@ typedef struct ark_model_opts {
  * arch), ARK_ENOMEM. */
 ark_status ark_model_open(
     const char *path, const ark_model_opts *opts, ark_dev *dev, ark_model **out) ARK_MUST_CHECK;
+/** Only the description: net, pre, ours, size_assumed; no parameters, no device. */
+ark_status ark_model_describe(const char *path, const ark_model_opts *opts, ark_model **out) ARK_MUST_CHECK;
 void ark_model_free(ark_model *m);
 
 /** Write one weight column as a weight file of design section 5. extra: pairs of further metadata (key,
@@ -43,7 +48,7 @@ ark_status ark_weights_save(const char *path, const ark_net *net, const ark_prep
 
 /** Fill a column from a weight file whose parameters must match the store exactly (resume, --init).
  *  encoder_only: heads and projector of the file and of the store are left out of the match (they keep their
- * values). */
+ * values), and bias tables of another window size are resized. */
 ark_status ark_weights_load(
     const char *path, ark_params *params, ark_column column, bool encoder_only) ARK_MUST_CHECK;
 

@@ -1,0 +1,111 @@
+#include "model/weight_file.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const ark_weight_tensor *)a)->name, ((const ark_weight_tensor *)b)->name);
+}
+
+static int to_name(const void *key, const void *item) {
+    return strcmp(key, ((const ark_weight_tensor *)item)->name);
+}
+
+const ark_st_tensor *ark_weight_file_find(const ark_weight_file *f, const char *name) {
+    const ark_weight_tensor *w = f->n ? bsearch(name, f->items, f->n, sizeof *f->items, to_name) : NULL;
+    return w ? w->t : NULL;
+}
+
+/* Masks (windows,M*M,M*M) exist where windows shift; in files that have them the grid is a whole number of
+ * windows, so the first one tells the grid. */
+static int side_of_mask(const ark_st_tensor *t) {
+    int64_t across = 1, window = 1;
+    if (t->ndim != 3) {
+        return 0;
+    }
+    while (across < 4096 && across * across < t->shape[0]) {
+        across++;
+    }
+    while (window < 64 && window * window < t->shape[1]) {
+        window++;
+    }
+    bool square = across * across == t->shape[0] && window * window == t->shape[1];
+    return square && across * window <= 4096 ? (int)(across * window) : 0;
+}
+
+static ark_status rename_all(ark_weight_file *f) {
+    bool at_end = !f->ours && (ark_st_find(f->st, "layers.0.downsample.reduction.weight") ||
+                                  ark_st_find(f->st, "module.layers.0.downsample.reduction.weight"));
+    for (size_t i = 0; i < ark_st_count(f->st); i++) {
+        const ark_st_tensor *t = ark_st_at(f->st, i);
+        char name[ARK_WEIGHT_NAME_MAX];
+        if (f->ours ? strlen(t->name) >= sizeof name : !ark_weight_name(t->name, at_end, name)) {
+            return ARK_ERR(ARK_EFORMAT, "%s: a tensor name of more than %d bytes: %.64s...", f->path,
+                ARK_WEIGHT_NAME_MAX - 1, t->name);
+        }
+        if (!f->ours && !strcmp(name, "layers.0.blocks.1.attn_mask")) {
+            f->first_side = side_of_mask(t);
+        }
+        if (!f->ours && ark_weight_ignored(name)) {
+            continue;
+        }
+        ark_weight_tensor *w = &f->items[f->n];
+        *w = (ark_weight_tensor){.name = ark_strdup(f->ours ? t->name : name), .t = t};
+        if (!w->name) {
+            return ARK_ERR(ARK_ENOMEM, "%s: out of memory for tensor names", f->path);
+        }
+        f->n++;
+    }
+    qsort(f->items, f->n, sizeof *f->items, by_name);
+    for (size_t i = 1; i < f->n; i++) {
+        if (!strcmp(f->items[i - 1].name, f->items[i].name)) {
+            return ARK_ERR(ARK_EFORMAT, "%s: %s and %s are the same tensor", f->path, f->items[i - 1].t->name,
+                f->items[i].t->name);
+        }
+    }
+    return ARK_OK;
+}
+
+static ark_status open_into(ark_weight_file *f, const char *path) {
+    f->path = ark_strdup(path);
+    if (!f->path) {
+        return ARK_ERR(ARK_ENOMEM, "%s: out of memory", path);
+    }
+    ARK_TRY(ark_st_open(path, &f->st));
+    const char *format = ark_st_meta(f->st, "format"), *version = ark_st_meta(f->st, "version");
+    f->ours = format && !strcmp(format, "arkfm");
+    if (f->ours && (!version || strcmp(version, "1"))) {
+        return ARK_ERR(ARK_EFORMAT, "%s: weight file version %s, this program reads version 1", path,
+            version ? version : "(none)");
+    }
+    ARK_TRY(ARK_NEW(&f->items, ark_st_count(f->st), "tensor names"));
+    return rename_all(f);
+}
+
+ark_status ark_weight_file_open(const char *path, ark_weight_file **out) {
+    ark_weight_file *f;
+    ARK_TRY(ARK_NEW(&f, 1, "a weight file"));
+    ark_status st = open_into(f, path);
+    if (st != ARK_OK) {
+        ark_weight_file_close(f);
+        return st;
+    }
+    *out = f;
+    return ARK_OK;
+}
+
+void ark_weight_file_close(ark_weight_file *f) {
+    if (!f) {
+        return;
+    }
+    for (size_t i = 0; i < f->n; i++) {
+        ark_free(f->items[i].name);
+    }
+    ark_free(f->items);
+    ark_st_close(f->st);
+    ark_free(f->path);
+    ark_free(f);
+}
