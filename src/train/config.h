@@ -42,7 +42,7 @@ typedef struct ark_train_config {
     double lr, lr_min, warmup_lr, warmup_epochs, momentum, weight_decay, clip_grad, adam_beta1, adam_beta2,
         adam_eps, ema_momentum, consistency_max;
     /* output */
-    int64_t test_every, keep_last, eval_batch;
+    int64_t test_every, keep_last, checkpoint_steps;
     char *backend;
     char **origins; /* per key, owned */
 } ark_train_config;

@@ -112,7 +112,8 @@ const ark_key ark__keys[] = {
     INT("train.test_every", test_every, "10", 0, 1000000,
         "epochs between test evaluations; 0 = only at the end"),
     INT("train.keep_last", keep_last, "2", 1, 1000000, "checkpoints kept besides the best"),
-    INT("train.eval_batch", eval_batch, "0", 0, 65536, "images per evaluation batch; 0 = train.batch"),
+    INT("train.checkpoint_steps", checkpoint_steps, "0", 0, 1000000000,
+        "also write a checkpoint every so many steps; 0 = only at the end of an epoch"),
     TEXT("train.backend", backend, "cpu", "device: cpu, cuda, ref"),
 };
 const size_t ark__key_count = sizeof ark__keys / sizeof ark__keys[0];

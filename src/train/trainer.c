@@ -340,3 +340,7 @@ size_t ark_trainer_bytes(const ark_trainer *t) {
     }
     return act + scratch + columns * (size_t)ark_params_elems(t->params) * sizeof(float);
 }
+
+ark_dev *ark_trainer_device(ark_trainer *t) {
+    return t->dev;
+}

@@ -60,6 +60,7 @@ ark_status ark_trainer_ema(ark_trainer *t, double m) ARK_MUST_CHECK;
 ark_status ark_trainer_loaded(ark_trainer *t, bool copy_to_teacher) ARK_MUST_CHECK;
 
 ark_params *ark_trainer_params(ark_trainer *t);
+ark_dev *ark_trainer_device(ark_trainer *t);
 ark_optim *ark_trainer_optim(ark_trainer *t);
 /** FLOPs of one step per image: teacher forward, student forward and backward. */
 double ark_trainer_flops_per_image(const ark_trainer *t);
