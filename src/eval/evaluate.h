@@ -3,6 +3,7 @@
 #define ARK_EVAL_EVALUATE_H
 
 #include "data/loader.h"
+#include "eval/metrics.h"
 #include "model/session.h"
 
 /* Scores of n samples by one head; owned, ark_scores_free. */
@@ -13,7 +14,8 @@ typedef struct ark_scores {
     float *label;     /* (n,K) 0/1; soft labels never occur here: uncertain ones are masked */
     float *mask;      /* (n,K) */
     uint32_t *sample; /* n: index in the dataset */
-    double loss;      /* mean loss of the head (BCE, or CE for multi-class) over counted labels */
+    double loss;      /* mean loss of the head (BCE, or CE for multi-class) over counted labels and crops; NaN
+                         when nothing counts */
     size_t skipped;   /* unreadable images left out */
 } ark_scores;
 
@@ -24,10 +26,16 @@ typedef struct ark_eval_opts {
 } ark_eval_opts;
 
 /** Run head `head` of net over the split, in file order, weights from column. The loader is used for the pass
- * and must have width >= K. Uncertain labels (-1) do not count in metrics, whatever the training rule. */
+ * and must have width >= the dataset's number of classes. Columns are matched by class name: every class of
+ * the dataset must be one of the head's (ARK_EINVAL names both lists); classes that only the head has, and on
+ * the test split those outside data->test_classes, are masked. Uncertain labels (-1) do not count, whatever
+ * the training rule. A split without a readable image is ARK_EINVAL. */
 ark_status ark_evaluate(ark_session *s, ark_column column, const ark_net *net, int head, ark_loader *loader,
     const ark_dataset *data, uint32_t dataset_id, const ark_eval_opts *opts, ark_scores *out) ARK_MUST_CHECK;
 void ark_scores_free(ark_scores *s);
+/** The scores as the metrics want them: t->score and t->label (n,K) doubles, NaN where the label is masked,
+ * both in one block, *block, for ark_free. */
+ark_status ark_scores_table(const ark_scores *s, ark_eval_table *t, double **block) ARK_MUST_CHECK;
 
 /* Metrics of one dataset: per class and their mean. NaN where undefined (no positive or no negative), which
  * is reported and left out of the mean. */
