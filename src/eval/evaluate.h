@@ -23,9 +23,6 @@ typedef struct ark_eval_opts {
     ark_split split;
     bool ten_crop;
     int batch; /* images per loader batch */
-    /* K: output of the head that each class of the dataset reads (a head over a union of vocabularies); NULL = 0..K-1,
-     * which needs as many classes as the head has outputs. Multi-class with outputs: softmax over those K. */
-    const int *outputs;
 } ark_eval_opts;
 
 /** Run head `head` of net over the split, in file order, weights from column. The loader is used for the pass
@@ -43,7 +40,7 @@ ark_status ark_scores_table(const ark_scores *s, ark_eval_table *t, double **blo
 /* Metrics of one dataset: per class and their mean. NaN where undefined (no positive or no negative), which
  * is reported and left out of the mean. */
 typedef struct ark_class_summary {
-    const char *name; /* borrowed */
+    const char *name; /* borrowed from the net */
     int64_t n, positives;
     double auroc, ap, accuracy; /* accuracy at 0.5 */
 } ark_class_summary;
@@ -56,9 +53,7 @@ typedef struct ark_summary {
     double loss;
 } ark_summary;
 
-/** classes: K names, borrowed; task decides how accuracy is counted. */
-ark_status ark_summarize(
-    const ark_scores *s, ark_task task, char *const *classes, ark_summary *out) ARK_MUST_CHECK;
+ark_status ark_summarize(const ark_scores *s, const ark_head *head, ark_summary *out) ARK_MUST_CHECK;
 void ark_summary_free(ark_summary *s);
 
 #endif

@@ -90,7 +90,6 @@ static ark_status build_heads(ark_setup *s, bool union_head) {
                 new_head(&s->net, union_head ? "union" : d->name, union_head ? ARK_MULTILABEL : d->task, &h));
         }
         lane->head = s->net.n_heads - 1;
-        ARK_TRY(ARK_NEW(&lane->outputs, (size_t)d->n_classes, "class columns"));
         ARK_TRY(ARK_NEW(&lane->columns, (size_t)d->n_classes, "class columns"));
         for (int k = 0; k < d->n_classes; k++) {
             int at = find_class(h, d->classes[k]);
@@ -98,7 +97,7 @@ static ark_status build_heads(ark_setup *s, bool union_head) {
                 ARK_TRY(add_class(h, d->classes[k]));
                 at = h->n_classes - 1;
             }
-            lane->outputs[k] = at;
+            lane->columns[k] = at;
         }
     }
     return ARK_OK;
@@ -113,7 +112,7 @@ static void place_columns(ark_setup *s, bool concurrent) {
             base += s->net.heads[h].n_classes;
         }
         for (int k = 0; k < lane->data->n_classes; k++) {
-            lane->columns[k] = base + lane->outputs[k];
+            lane->columns[k] += base;
         }
         int end = base + s->net.heads[lane->head].n_classes;
         s->width = end > s->width ? end : s->width;
@@ -188,7 +187,6 @@ ark_status ark_setup_read(
 
 void ark_setup_free(ark_setup *s) {
     for (int i = 0; i < s->n_lanes && s->lanes; i++) {
-        ark_free(s->lanes[i].outputs);
         ark_free(s->lanes[i].columns);
     }
     ark_free(s->lanes);

@@ -14,7 +14,6 @@ typedef struct ark_lane {
     int head;     /* index of its head in the net */
     int task;     /* index of its task in the trainer */
     int *columns; /* K: column in the batch's label rows of its training pass */
-    int *outputs; /* K: output of its head that each class reads */
 } ark_lane;
 
 typedef struct ark_setup {

@@ -1,0 +1,491 @@
+/* The main loop: epochs, dataset passes, steps; then validation, test, checkpoint. */
+#include "train/pretrain.h"
+
+#include "backend/backend.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "eval/evaluate.h"
+#include "model/model.h"
+#include "train/ckpt.h"
+#include "train/model_card.h"
+#include "train/run_log.h"
+#include "train/sched.h"
+#include "train/setup.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { MAX_ROWS = 4096 };
+
+typedef struct run {
+    const ark_train_config *c;
+    const ark_pretrain_opts *o;
+    ark_setup setup;
+    ark_dev *dev;
+    ark_trainer *trainer;
+    ark_session *session; /* evaluation */
+    ark_loader *loader;
+    ark_run_log *log;
+    ark_ckpt ckpt;
+    ark_position at;
+    int passes;          /* per epoch: datasets, or 1 in concurrent training */
+    int64_t *pass_steps; /* batches of each pass */
+    int64_t epoch_steps, total_steps, total_iterations;
+    ark_source *sources; /* one per lane */
+    ark_card_row *rows;  /* results of the last evaluations */
+    size_t n_rows;
+    double started, rate; /* seconds; images/s, smoothed */
+} run;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void say(const run *r, const char *fmt, ...) ARK_PRINTF(2, 3);
+
+static void say(const run *r, const char *fmt, ...) {
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (r->o->on_message) {
+        r->o->on_message(r->o->arg, line);
+    }
+}
+
+/* ---- schedules ---- */
+
+static double consistency_now(const run *r) {
+    if (!r->c->teacher || !r->c->consistency) {
+        return 0;
+    }
+    return ark_consistency_weight(r->at.iteration, r->total_iterations, r->c->consistency_max);
+}
+
+static double lr_now(const run *r) {
+    const ark_train_config *c = r->c;
+    ark_lr s = {.peak = c->lr, .floor = c->lr_min, .warmup_start = c->warmup_lr};
+    double per = c->schedule == ARK_LR_COSINE ? (double)r->epoch_steps : 1;
+    s.warmup = c->warmup_epochs * per;
+    s.total = (double)c->epochs * per;
+    switch ((ark_schedule)c->schedule) {
+    case ARK_LR_CONSTANT:
+        return c->lr;
+    case ARK_LR_AS_RELEASED:
+        return ark_lr_as_released(&s, r->at.val_loss);
+    case ARK_LR_COSINE_EPOCH:
+        return ark_lr_cosine(&s, (double)r->at.epoch);
+    case ARK_LR_COSINE:
+        break;
+    }
+    return ark_lr_cosine(&s, (double)r->at.step);
+}
+
+/* ---- building ---- */
+
+static int64_t batches_of(const run *r, size_t images) {
+    size_t b = (size_t)r->c->batch;
+    return (int64_t)(r->c->drop_last ? images / b : (images + b - 1) / b);
+}
+
+static ark_status count_steps(run *r) {
+    ark_setup *s = &r->setup;
+    bool mixed = r->c->mode == ARK_CONCURRENT;
+    size_t all = 0;
+    r->passes = mixed ? 1 : s->n_lanes;
+    ARK_TRY(ARK_NEW(&r->pass_steps, (size_t)s->n_lanes, "step counts"));
+    ARK_TRY(ARK_NEW(&r->sources, (size_t)s->n_lanes, "sources"));
+    ARK_TRY(ARK_NEW(&r->rows, MAX_ROWS, "results"));
+    for (int i = 0; i < s->n_lanes; i++) {
+        const ark_lane *l = &s->lanes[i];
+        size_t n = l->data->rows_n[ARK_TRAIN];
+        r->sources[i] = (ark_source){.data = l->data, .id = l->id, .split = ARK_TRAIN, .columns = l->columns};
+        r->pass_steps[i] = batches_of(r, n);
+        all += n;
+    }
+    if (mixed) {
+        r->pass_steps[0] = batches_of(r, all);
+    }
+    for (int i = 0; i < r->passes; i++) {
+        if (r->pass_steps[i] == 0) {
+            return ARK_ERR(ARK_EINVAL,
+                "%s: fewer training images than one batch of %lld, and train.drop_last is set",
+                r->sources[i].data->name, (long long)r->c->batch);
+        }
+        r->epoch_steps += r->pass_steps[i];
+    }
+    r->total_steps = r->epoch_steps * r->c->epochs;
+    r->total_iterations = r->c->ema_mode == ARK_EMA_ITERATION ? r->total_steps : r->c->epochs * r->passes;
+    return ARK_OK;
+}
+
+static ark_status build(run *r) {
+    const ark_train_config *c = r->c;
+    ARK_TRY(ark_config_check(c));
+    ARK_TRY(ark_setup_read(c, r->o->on_message, r->o->arg, &r->setup));
+    ARK_TRY(count_steps(r));
+    ARK_TRY(ark_dev_open(c->backend, r->o->threads, &r->dev));
+    ark_trainer_opts topts = ark_setup_trainer(c);
+    ARK_TRY(ark_trainer_new(&r->setup.net, &topts, r->dev, &r->trainer));
+    ark_params *params = ark_trainer_params(r->trainer);
+    if (c->init[0]) {
+        ARK_TRY(ark_weights_load(c->init, params, ARK_COL_STUDENT, true));
+        ARK_TRY(ark_trainer_loaded(r->trainer, !topts.teacher_independent));
+    }
+    ARK_TRY(ark_session_new(&r->setup.net, params, r->dev, (int)c->batch, (ark_dtype)c->dtype, &r->session));
+    ark_loader_opts lopts = ark_setup_loader(c, &r->setup);
+    ARK_TRY(ark_loader_new(&lopts, &r->loader));
+    r->ckpt = (ark_ckpt){.run_dir = r->o->out_dir,
+        .config = c,
+        .net = &r->setup.net,
+        .pre = &r->setup.pre,
+        .trainer = r->trainer};
+    r->at = (ark_position){.val_loss = NAN, .best_loss = INFINITY, .best_epoch = -1};
+    return ARK_OK;
+}
+
+static void release(run *r) {
+    ark_run_log_close(r->log);
+    ark_loader_free(r->loader);
+    ark_session_free(r->session);
+    ark_trainer_free(r->trainer);
+    ark_dev_close(r->dev);
+    ark_setup_free(&r->setup);
+    ark_free(r->pass_steps);
+    ark_free(r->sources);
+    ark_free(r->rows);
+}
+
+/* ---- one pass over a dataset ---- */
+
+static void report(
+    run *r, const ark_step_result *res, int64_t batch, int64_t batches, double c, double lr, double m) {
+    if (!r->o->on_progress) {
+        return;
+    }
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    double left = (double)(r->total_steps - r->at.step) * (double)r->c->batch;
+    ark_progress p = {
+        .dataset = r->c->mode == ARK_CONCURRENT ? "all" : r->setup.lanes[r->at.pass].data->name,
+        .phase = "train",
+        .epoch = r->at.epoch + 1,
+        .epochs = r->c->epochs,
+        .batch = batch,
+        .batches = batches,
+        .step = r->at.step,
+        .steps = r->total_steps,
+        .images_per_s = r->rate,
+        .loss = res->loss,
+        .task_loss = res->task_loss,
+        .consistency_loss = res->consistency_loss,
+        .grad_norm = res->grad_norm,
+        .lr = lr,
+        .momentum = m,
+        .consistency = c,
+        .eta_s = r->rate > 0 ? left / r->rate : NAN,
+        .peak_bytes = (size_t)u.ru_maxrss * 1024,
+    };
+    r->o->on_progress(r->o->arg, &p);
+}
+
+static ark_status train_step(run *r, const ark_batch *b, int64_t batches, double seconds_before) {
+    double c = consistency_now(r), lr = lr_now(r);
+    double m = ark_ema_momentum(r->at.iteration, r->total_iterations, r->c->ema_momentum);
+    ark_step step = {
+        .task = r->setup.lanes[r->at.pass].task,
+        .n = b->n,
+        .student = b->student,
+        .teacher = b->teacher,
+        .labels = b->labels,
+        .mask = b->mask,
+        .width = r->setup.width,
+        .consistency = c,
+        .lr = lr,
+        .step = (uint64_t)r->at.step,
+    };
+    ark_step_result res;
+    ARK_TRY(ark_trainer_step(r->trainer, &step, &res));
+    r->at.step++;
+    r->at.batch = (int64_t)b->index + 1;
+    r->at.images += b->n;
+    r->at.sum_loss += res.loss;
+    r->at.sum_task += res.task_loss;
+    r->at.sum_norm += res.grad_norm;
+    r->at.sum_n++;
+    if (isfinite(res.consistency_loss)) {
+        r->at.sum_consistency += res.consistency_loss;
+        r->at.sum_consistency_n++;
+    }
+    if (r->c->ema_mode == ARK_EMA_ITERATION) {
+        ARK_TRY(ark_trainer_ema(r->trainer, m));
+        r->at.iteration++;
+    }
+    double rate = b->n / (now() - seconds_before);
+    r->rate = r->rate > 0 ? 0.9 * r->rate + 0.1 * rate : rate;
+    report(r, &res, r->at.batch, batches, c, lr, m);
+    return ARK_OK;
+}
+
+static ark_status log_pass(run *r, double lr, double m, double c, double seconds, int64_t images) {
+    const ark_position *at = &r->at;
+    const char *name = r->c->mode == ARK_CONCURRENT ? "all" : r->setup.lanes[at->pass].data->name;
+    double n = at->sum_n ? (double)at->sum_n : NAN;
+    double consistency = at->sum_consistency_n ? at->sum_consistency / (double)at->sum_consistency_n : NAN;
+    char tag[160];
+    snprintf(tag, sizeof tag, "train/%s", name);
+    ark_run_log_begin(r->log, "train", tag, at->step);
+    ark_run_log_int(r->log, "epoch", at->epoch + 1);
+    ark_run_log_text(r->log, "dataset", name);
+    ark_run_log_int(r->log, "iteration", at->iteration);
+    ark_run_log_real(r->log, "loss", at->sum_loss / n);
+    ark_run_log_real(r->log, "task_loss", at->sum_task / n);
+    ark_run_log_real(r->log, "consistency_loss", consistency);
+    ark_run_log_real(r->log, "grad_norm", at->sum_norm / n);
+    ark_run_log_real(r->log, "lr", lr);
+    ark_run_log_real(r->log, "momentum", m);
+    ark_run_log_real(r->log, "consistency", c);
+    ark_run_log_real(r->log, "images_per_s", (double)images / seconds);
+    ark_run_log_real(r->log, "wait_s", ark_loader_wait_s(r->loader));
+    ark_run_log_int(r->log, "skipped", (int64_t)at->skipped);
+    say(r, "epoch %lld/%lld %s: loss %.4f (task %.4f, consistency %.4f) lr %.3g m %.4f c %.3f, %.1f images/s",
+        (long long)at->epoch + 1, (long long)r->c->epochs, name, at->sum_loss / n, at->sum_task / n,
+        consistency, lr, m, c, (double)images / seconds);
+    return ark_run_log_end(r->log);
+}
+
+static ark_status interrupted(run *r) {
+    ARK_TRY(ark_ckpt_save(&r->ckpt, &r->at, false));
+    return ARK_ERR(ARK_EINTERRUPTED, "stopped after step %lld; a checkpoint is written, go on with --resume",
+        (long long)r->at.step);
+}
+
+/* After a step: stop when asked, or write the checkpoint that is due. */
+static ark_status between_steps(run *r) {
+    if (r->o->should_stop && r->o->should_stop(r->o->arg)) {
+        return interrupted(r);
+    }
+    int64_t every = r->c->checkpoint_steps;
+    return every > 0 && r->at.step % every == 0 ? ark_ckpt_save(&r->ckpt, &r->at, false) : ARK_OK;
+}
+
+static ark_status train_pass(run *r) {
+    int p = (int)r->at.pass;
+    bool mixed = r->c->mode == ARK_CONCURRENT;
+    ark_pass pass = {.sources = mixed ? r->sources : &r->sources[p],
+        .n_sources = mixed ? (size_t)r->setup.n_lanes : 1,
+        .views = ARK_VIEWS_PRETRAIN,
+        .augment = &r->c->augment,
+        .shuffle = true,
+        .epoch = (uint32_t)r->at.epoch,
+        .first_batch = (size_t)r->at.batch};
+    /* Steps are numbered by position, so a batch that was skipped whole keeps its number. */
+    int64_t first_step = r->at.epoch * r->epoch_steps, skipped_before = r->at.skipped,
+            images_before = r->at.images;
+    for (int i = 0; i < p; i++) {
+        first_step += r->pass_steps[i];
+    }
+    double began = now(), c = consistency_now(r), lr = lr_now(r);
+    double m = ark_ema_momentum(r->at.iteration, r->total_iterations, r->c->ema_momentum);
+    const ark_batch *b;
+    ARK_TRY(ark_loader_begin(r->loader, &pass));
+    for (;;) {
+        double t = now();
+        ARK_TRY(ark_loader_next(r->loader, &b));
+        if (!b) {
+            break;
+        }
+        const char *first;
+        r->at.step = first_step + (int64_t)b->index;
+        lr = lr_now(r);
+        ARK_TRY(train_step(r, b, r->pass_steps[p], t));
+        r->at.skipped = skipped_before + (int64_t)ark_loader_skipped(r->loader, &first);
+        ARK_TRY(between_steps(r));
+    }
+    const char *first;
+    size_t skipped = ark_loader_skipped(r->loader, &first);
+    if (skipped) {
+        say(r, "%zu unreadable images left out; the first: %s", skipped, first);
+    }
+    r->at.skipped = skipped_before + (int64_t)skipped;
+    r->at.step = first_step + r->pass_steps[p];
+    if (r->c->ema_mode == ARK_EMA_EPOCH) {
+        ARK_TRY(ark_trainer_ema(r->trainer, m));
+        r->at.iteration++;
+    }
+    ARK_TRY(log_pass(r, lr, m, c, now() - began, r->at.images - images_before));
+    r->at.sum_loss = r->at.sum_task = r->at.sum_consistency = r->at.sum_norm = 0;
+    r->at.sum_n = r->at.sum_consistency_n = 0;
+    r->at.batch = 0;
+    r->at.pass++;
+    return ARK_OK;
+}
+
+/* ---- evaluation ---- */
+
+static ark_status evaluate_one(run *r, const ark_lane *l, ark_column column, ark_split split, double *loss) {
+    const ark_dataset *d = l->data;
+    ark_eval_opts eo = {.split = split, .batch = (int)r->c->batch};
+    ark_scores scores;
+    ark_summary sum;
+    *loss = NAN;
+    if (d->rows_n[split] == 0) {
+        return ARK_OK;
+    }
+    ARK_TRY(ark_evaluate(r->session, column, &r->setup.net, l->head, r->loader, d, l->id, &eo, &scores));
+    ark_status st = ark_summarize(&scores, &r->setup.net.heads[l->head], &sum);
+    int64_t n = scores.n;
+    ark_scores_free(&scores);
+    ARK_TRY(st);
+    const char *model = column == ARK_COL_TEACHER ? "teacher" : "student", *name = ark_split_name(split);
+    char tag[200];
+    snprintf(tag, sizeof tag, "%s/%s/%s", name, d->name, model);
+    ark_run_log_begin(r->log, name, tag, r->at.step);
+    ark_run_log_int(r->log, "epoch", r->at.epoch);
+    ark_run_log_text(r->log, "dataset", d->name);
+    ark_run_log_text(r->log, "model", model);
+    ark_run_log_int(r->log, "n", n);
+    ark_run_log_int(r->log, "classes", sum.k);
+    ark_run_log_int(r->log, "classes_defined", sum.defined);
+    ark_run_log_real(r->log, "loss", sum.loss);
+    ark_run_log_real(r->log, "auroc", sum.mean_auroc);
+    ark_run_log_real(r->log, "ap", sum.mean_ap);
+    ark_run_log_real(r->log, "accuracy", sum.accuracy);
+    if (r->n_rows < MAX_ROWS) {
+        r->rows[r->n_rows++] = (ark_card_row){.dataset = d->name,
+            .model = model,
+            .split = name,
+            .n = n,
+            .classes = sum.k,
+            .defined = sum.defined,
+            .auroc = sum.mean_auroc,
+            .ap = sum.mean_ap,
+            .accuracy = sum.accuracy,
+            .loss = sum.loss};
+    }
+    say(r, "  %s %s %s: loss %.4f, AUROC %.4f (%d of %d classes), AP %.4f, accuracy %.4f", name, d->name,
+        model, sum.loss, sum.mean_auroc, sum.defined, sum.k, sum.mean_ap, sum.accuracy);
+    *loss = sum.loss;
+    ark_summary_free(&sum);
+    return ark_run_log_end(r->log);
+}
+
+/* Every dataset, student and teacher; *mean gets the mean loss of the guiding model over datasets that have
+ * the split. */
+static ark_status evaluate(run *r, ark_split split, double *mean) {
+    double sum = 0, loss;
+    int n = 0;
+    for (int i = 0; i < r->setup.n_lanes; i++) {
+        const ark_lane *l = &r->setup.lanes[i];
+        ARK_TRY(evaluate_one(r, l, ARK_COL_STUDENT, split, &loss));
+        if (r->c->teacher) {
+            ARK_TRY(evaluate_one(r, l, ARK_COL_TEACHER, split, &loss));
+        }
+        sum += isfinite(loss) ? loss : 0;
+        n += isfinite(loss);
+    }
+    *mean = n ? sum / n : NAN;
+    return ARK_OK;
+}
+
+/* Validation, test when due, then the checkpoint: a resumed run finds all of an epoch done, or none. */
+static ark_status end_epoch(run *r) {
+    double ignored;
+    r->at.epoch++;
+    r->at.pass = 0;
+    r->n_rows = 0;
+    ARK_TRY(evaluate(r, ARK_VAL, &r->at.val_loss));
+    bool last = r->at.epoch == r->c->epochs;
+    if (last || (r->c->test_every > 0 && r->at.epoch % r->c->test_every == 0)) {
+        ARK_TRY(evaluate(r, ARK_TEST, &ignored));
+    }
+    if (r->at.val_loss < r->at.best_loss) {
+        r->at.best_loss = r->at.val_loss;
+        r->at.best_epoch = r->at.epoch;
+    }
+    return ark_ckpt_save(&r->ckpt, &r->at, true);
+}
+
+static ark_status finish(run *r) {
+    ark_params *params = ark_trainer_params(r->trainer);
+    const char *const names[] = {"student.safetensors", "teacher.safetensors", "model-card.md"};
+    for (int i = 0; i < 3; i++) {
+        char *path = ark_path_join(r->o->out_dir, names[i]);
+        ark_status st = ARK_OK;
+        if (!path) {
+            st = ARK_ERR(ARK_ENOMEM, "out of memory");
+        } else if (i == 2) {
+            st = ark_model_card_write(path, r->c, &r->setup, ark_params_numel(params), r->rows, r->n_rows);
+        } else if (i == 0 || r->c->teacher) {
+            st = ark_weights_save(
+                path, &r->setup.net, &r->setup.pre, params, i ? ARK_COL_TEACHER : ARK_COL_STUDENT, NULL);
+        }
+        ark_free(path);
+        ARK_TRY(st);
+    }
+    return ARK_OK;
+}
+
+/* A folder that holds a run is only gone on with when asked. */
+static ark_status open_folder(run *r, bool *found) {
+    char *config = ark_path_join(r->o->out_dir, "config.yaml");
+    ark_status st = config ? ark_mkdirs(r->o->out_dir) : ARK_ERR(ARK_ENOMEM, "out of memory");
+    *found = false;
+    if (st == ARK_OK && !r->o->resume && ark_path_exists(config)) {
+        st = ARK_ERR(ARK_EINVAL,
+            "%s already holds a run: add --resume to go on with it, or choose another folder", r->o->out_dir);
+    }
+    if (st == ARK_OK && r->o->resume) {
+        st = ark_ckpt_load(&r->ckpt, &r->at, found);
+    }
+    if (st == ARK_OK) {
+        st = ark_config_write(r->c, config);
+    }
+    ark_free(config);
+    return st;
+}
+
+static ark_status train(run *r) {
+    bool found;
+    ARK_TRY(build(r));
+    ARK_TRY(open_folder(r, &found));
+    ARK_TRY(ark_run_log_open(r->o->out_dir, found ? r->at.step : -1, &r->log));
+    say(r, "%lld parameters, %d datasets, %lld steps in %lld epochs, %s%s",
+        (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
+        (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
+        found ? ", resumed" : "");
+    while (r->at.epoch < r->c->epochs) {
+        while (r->at.pass < r->passes) {
+            ARK_TRY(train_pass(r));
+        }
+        ARK_TRY(end_epoch(r));
+    }
+    return finish(r);
+}
+
+ark_status ark_pretrain(
+    const ark_train_config *config, const ark_pretrain_opts *opts, ark_pretrain_result *out) {
+    run r = {.c = config, .o = opts, .started = now()};
+    ark_status st = train(&r);
+    if (st == ARK_OK) {
+        *out = (ark_pretrain_result){.epochs = r.at.epoch,
+            .steps = r.at.step,
+            .images = r.at.images,
+            .skipped = r.at.skipped,
+            .best_epoch = r.at.best_epoch,
+            .val_loss = r.at.val_loss,
+            .best_loss = r.at.best_loss,
+            .seconds = now() - r.started};
+    }
+    release(&r);
+    return st;
+}
