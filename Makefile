@@ -62,8 +62,8 @@ format:
 
 tidy:
 	@scripts/setup.sh --with-dev
-	@cmake --preset dev
-	@scripts/tidy.sh build/dev
+	@cmake --preset dev -B build/tidy -DCMAKE_C_COMPILER=clang
+	@scripts/tidy.sh build/tidy
 
 clean:
 	rm -rf build demo

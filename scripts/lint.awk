@@ -149,7 +149,7 @@ function check_calls(    rest, name, before) {
 
 # A declaration, or the head of a function, of a header.
 function check_declaration(    name) {
-    if (FILENAME !~ /\.h$/ || statement ~ /^[ \t]*typedef/ || statement ~ /=/ ||
+    if (FILENAME !~ /\.h$/ || statement ~ /^[ \t]*typedef|=|\(\*[a-z_]*\)/ ||
         !match(statement, /[A-Za-z_][A-Za-z_0-9]*[ \t]*\(/)) {
         return
     }
