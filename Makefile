@@ -1,7 +1,7 @@
 # The commands people type; the build itself is CMake's (CMakePresets.json).
 MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc)
-CTEST = ctest --output-on-failure --no-label-summary
+CTEST = ctest --no-label-summary
 
 .PHONY: help setup build demo test lint format tidy asan tsan fuzz cov clean
 
@@ -30,12 +30,12 @@ demo: build
 test: setup
 	@cmake --preset release
 	@cmake --build --preset release -j $(JOBS)
-	@cd build/release && $(CTEST)
+	@$(CTEST) --preset release
 
 asan tsan: setup
 	@cmake --preset $(PRESET)
 	@cmake --build --preset $(PRESET) -j $(JOBS)
-	@cd build/$(PRESET) && $(CTEST) $(LABELS)
+	@$(CTEST) --preset $(PRESET) $(LABELS)
 asan: PRESET = asan-ubsan
 tsan: PRESET = tsan
 tsan: LABELS = -L 'unit|ops'
@@ -51,7 +51,7 @@ cov:
 	@scripts/setup.sh --with-dev
 	@cmake --preset cov
 	@cmake --build --preset cov -j $(JOBS)
-	@cd build/cov && $(CTEST)
+	@$(CTEST) --preset cov
 	@scripts/coverage.sh build/cov
 
 lint:

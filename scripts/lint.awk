@@ -7,6 +7,7 @@
 BEGIN {
     FILE_LINES = 600
     FUNCTION_LINES = 80
+    LINE_COLUMNS = 110
     read_modules(modules)
     split("sprintf vsprintf strcpy strcat atoi atol atoll atof strtok gets alloca rand srand", words, " ")
     for (i in words) {
@@ -243,6 +244,9 @@ FNR == 1 {
     }
     if (raw ~ /[ \t]+$/ || raw ~ /\t/) {
         finding("blank", FNR, "tab, or blanks at the end of the line")
+    }
+    if (length(raw) > LINE_COLUMNS && FILENAME !~ /^tests\/golden\//) {
+        finding("width", FNR, length(raw) " columns, limit " LINE_COLUMNS)
     }
     code = strip(raw)
     check_calls()

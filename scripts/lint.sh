@@ -6,6 +6,7 @@
 #   file-size     600 lines a file;  function-size  80 lines a function
 #   must-check    ark_status declared without ARK_MUST_CHECK;  prefix  names in headers without ark_
 #   guard, alone  every header compiles alone as C, those of include/ as C++ too
+#   width         110 columns, comments too (clang-format leaves them as written)
 #   todo, blank, path
 # Exceptions stand in scripts/lint-excuses.txt with a reason; an unused one is an error.
 set -euo pipefail

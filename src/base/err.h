@@ -4,9 +4,9 @@
 
 #include "ark/status.h"
 
-/* Set this thread's message and return the code: return ARK_ERR(ARK_EFORMAT, "%s: ...", path); */
-#define ARK_ERR(code, ...) ((void)ark__err((code), __VA_ARGS__), (code)) /* the compiler sees that it fails  \
-                                                                          */
+/* Set this thread's message and return the code: return ARK_ERR(ARK_EFORMAT, "%s: ...", path);
+ * The value is the code itself, so that the compiler sees a constant failure. */
+#define ARK_ERR(code, ...) ((void)ark__err((code), __VA_ARGS__), (code))
 
 /* Pass a failure on. Only where nothing is held that must be released; otherwise use a goto ladder. */
 #define ARK_TRY(call)                                                                                        \

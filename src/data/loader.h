@@ -18,7 +18,7 @@ typedef enum ark_views {
     ARK_VIEWS_PLAIN,    /* student only: plain resize to size_px, no crop */
     ARK_VIEWS_TEST,     /* student only: resize, centre crop */
     ARK_VIEWS_TENCROP,  /* student only: resize, four corners + centre and their mirrors: 10 rows per sample;
-                           a batch holds max(1, batch / 10) samples, so that rows stay within max(batch, 10) */
+                           a batch holds max(1, batch / 10) samples: at most max(batch, 10) rows */
 } ark_views;
 
 typedef enum ark_on_bad { ARK_BAD_FAIL, ARK_BAD_SKIP } ark_on_bad;

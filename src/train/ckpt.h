@@ -1,8 +1,7 @@
 /* Checkpoints: everything a run needs to go on, in one folder that appears whole or not at all.
  *
- *   DIR/checkpoints/epoch-NNNN/        state.json student.safetensors teacher.safetensors
- * optimizer.safetensors DIR/checkpoints/step-NNNNNNNNN/    the same, written in mid-epoch (interrupt,
- * train.checkpoint_steps)
+ *   DIR/checkpoints/epoch-NNNN/        state.json, student, teacher and optimizer .safetensors
+ *   DIR/checkpoints/step-NNNNNNNNN/    the same, written in mid-epoch (interrupt, train.checkpoint_steps)
  *
  * A folder is written under a temporary name, every file fsynced, then renamed. Older ones are removed only
  * after that. */

@@ -21,7 +21,7 @@ typedef enum ark_schedule {
     ARK_LR_COSINE,       /* linear warm-up, then cosine to lr_min, per optimizer step */
     ARK_LR_COSINE_EPOCH, /* the same curve, constant within an epoch */
     ARK_LR_CONSTANT,     /* lr from the first step */
-    ARK_LR_AS_RELEASED,  /* warm-up indexed by the last validation loss instead of the epoch (facts A8.1) */
+    ARK_LR_AS_RELEASED,  /* warm-up indexed by the last validation loss instead of the epoch */
 } ark_schedule;
 
 typedef struct ark_train_config {

@@ -21,7 +21,8 @@ typedef struct ark_lr {
 double ark_lr_cosine(const ark_lr *s, double at);
 
 /** What the released Ark scripts run: the warm-up line evaluated at the last validation loss instead of the
- * epoch (facts A8.1: scheduler.step(val_loss)); before the first validation, warmup_start. */
+ * epoch, since they call scheduler.step(val_loss) and timm 0.5.4 takes the epoch there. Before the first
+ * validation: warmup_start. */
 double ark_lr_as_released(const ark_lr *s, double val_loss);
 
 #endif

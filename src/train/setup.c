@@ -78,7 +78,7 @@ static ark_status new_head(ark_net *net, const char *dataset, ark_task task, ark
     return h->dataset ? ARK_OK : ARK_ERR(ARK_ENOMEM, "out of memory for a head");
 }
 
-/* One head per dataset, or the union: equal names share an output (facts A5, single-head ablation). */
+/* One head per dataset, or the union: equal names share an output (the single-head ablation). */
 static ark_status build_heads(ark_setup *s, bool union_head) {
     ark_head *h = NULL;
     ARK_TRY(ARK_NEW(&s->net.heads, s->datasets->n, "heads"));
