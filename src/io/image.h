@@ -47,14 +47,17 @@ ark_status ark_png_write(
 
 typedef enum ark_filter { ARK_BILINEAR, ARK_BICUBIC, ARK_BOX, ARK_LANCZOS } ark_filter;
 
-/* Resizing of 8-bit planes as Pillow does it (two passes, antialiased support, fixed-point 8-bit rounding
- * after each pass): at most 1 grey level from Image.resize(size, filter, box). The coefficients and the
- * temporary live in the resizer, which may be reused for many images and sizes. One per thread. */
+/* Resizing of 8-bit planes exactly as Pillow before version 13 does it: two passes, horizontal first,
+ * antialiased support, fixed-point weights, 8-bit rounding after each pass. (Pillow 13 runs the vertical pass
+ * first when the height shrinks far more than the width; that changes bilinear results by 1 level at most.)
+ * The coefficients and the temporaries live in the resizer, which may be reused for many images and sizes.
+ * One per thread. */
 typedef struct ark_resizer ark_resizer;
 ark_status ark_resizer_new(ark_resizer **out) ARK_MUST_CHECK;
 void ark_resizer_free(ark_resizer *r);
-/** src (height,width) stride in bytes -> dst (out_h,out_w) dense. box is the source rectangle in pixels
- *  (x0,y0,x1,y1), may be fractional, NULL = whole image. Allocates only when the resizer must grow. */
+/** src (height,width) stride in bytes -> dst (out_h,out_w) dense, not overlapping. box is the source
+ * rectangle in pixels (x0,y0,x1,y1), may be fractional (then rounded to float, as Pillow does), NULL = whole
+ * image; one that is empty or leaves the image is ARK_EINVAL. Allocates only when the resizer must grow. */
 ark_status ark_resize8(ark_resizer *r, const uint8_t *src, int width, int height, size_t stride,
     const double box[4], uint8_t *dst, int out_w, int out_h, ark_filter filter) ARK_MUST_CHECK;
 

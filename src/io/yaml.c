@@ -208,7 +208,7 @@ static ark_status on_scalar(builder *b, const struct fy_event_scalar_data *e) {
         }
         return add_key(b, f, e->value);
     }
-    ark_yaml_node *node = NULL;
+    ark_yaml_node *node;
     int index;
     ARK_TRY(new_node(b, ARK_YAML_SCALAR, &node));
     ARK_TRY(new_anchor(b, e->anchor, node, &index));
@@ -238,7 +238,7 @@ static ark_status on_alias(builder *b, struct fy_token *token) {
 }
 
 static ark_status on_start(builder *b, ark_yaml_kind kind, struct fy_token *anchor_token) {
-    ark_yaml_node *node = NULL;
+    ark_yaml_node *node;
     int index;
     ARK_TRY(new_node(b, kind, &node));
     ARK_TRY(new_anchor(b, anchor_token, node, &index));
