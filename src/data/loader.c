@@ -248,7 +248,8 @@ ark_status ark_loader_begin(ark_loader *l, const ark_pass *pass) {
     l->per_batch += l->per_batch == 0;
     l->pass = *pass;
     l->pass.augment = NULL;
-    l->n_items = l->opts.drop_last ? total / l->per_batch * l->per_batch : total;
+    bool training = pass->views == ARK_VIEWS_PRETRAIN || pass->views == ARK_VIEWS_FINETUNE;
+    l->n_items = l->opts.drop_last && training ? total / l->per_batch * l->per_batch : total;
     l->skipped = 0;
     l->first_skipped[0] = '\0';
     for (int i = 0; i < l->opts.ring; i++) {

@@ -32,7 +32,7 @@ typedef struct ark_loader_opts {
     ark_preproc pre;
     bool teacher_geometry; /* teacher sees the student's crop without the intensity change (Ark); default
                               plain resize (Ark+) */
-    bool drop_last;        /* leave out a last partial batch */
+    bool drop_last;        /* random views only: leave out a last partial batch */
     ark_on_bad on_bad;     /* an unreadable image ends the pass with its error, or is left out and counted */
     ark_image_limits limits;
     size_t cache_mb; /* decoded images kept over passes, first come; 0 = none. Changes no result */
