@@ -2,6 +2,8 @@
 
 /* A verb that is not listed here is not built yet; its declaration in cli.h is then unused. */
 const cli_verb cli_verbs[] = {
+    {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
+        "train one model cyclically on the datasets of a run file", cmd_pretrain},
     {"metrics",
         "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},

@@ -1,0 +1,153 @@
+/* arkfm pretrain RUN.yaml --out DIR: train, show progress, stop cleanly on Ctrl-C. */
+#include "train/pretrain.h"
+#include "app/cli/cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int sig) {
+    (void)sig;
+    stop_requested = 1;
+}
+
+static bool should_stop(void *arg) {
+    (void)arg;
+    return stop_requested != 0;
+}
+
+/* Ten lines a second on a terminal, one every ten seconds in a log file. */
+typedef struct display {
+    bool terminal, open_line;
+    double last;
+} display;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void on_message(void *arg, const char *line) {
+    display *d = arg;
+    fprintf(stderr, "%s%s\n", d->open_line ? "\r\033[K" : "", line);
+    d->open_line = false;
+}
+
+static void format_seconds(double s, char *buf, size_t cap) {
+    if (!isfinite(s)) {
+        snprintf(buf, cap, "--:--");
+        return;
+    }
+    long t = (long)s;
+    snprintf(buf, cap, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
+}
+
+static void on_progress(void *arg, const ark_progress *p) {
+    display *d = arg;
+    double t = now();
+    if (t - d->last < (d->terminal ? 0.1 : 10)) {
+        return;
+    }
+    char eta[32], consistency[24] = "-";
+    d->last = t;
+    format_seconds(p->eta_s, eta, sizeof eta);
+    if (isfinite(p->consistency_loss)) {
+        snprintf(consistency, sizeof consistency, "%.4f", p->consistency_loss);
+    }
+    fprintf(stderr,
+        "%s%lld/%lld %s %lld/%lld  %.1f img/s  loss %.4f (task %.4f, consistency %s)  |g| %.2f  lr %.3g  m "
+        "%.4f  c "
+        "%.3f  ETA %s  peak %.2f GB%s",
+        d->terminal ? "\r\033[K" : "", (long long)p->epoch, (long long)p->epochs, p->dataset,
+        (long long)p->batch, (long long)p->batches, p->images_per_s, p->loss, p->task_loss, consistency,
+        p->grad_norm, p->lr, p->momentum, p->consistency, eta, (double)p->peak_bytes / 1e9,
+        d->terminal ? "" : "\n");
+    d->open_line = d->terminal;
+}
+
+static int print_result(const cli_ctx *c, const char *out, const ark_pretrain_result *r) {
+    if (!c->json) {
+        printf("%s: %lld epochs, %lld images in %.1f s, validation loss %.4f, best after epoch %lld\n", out,
+            (long long)r->epochs, (long long)r->images, r->seconds, r->val_loss, (long long)r->best_epoch);
+        return 0;
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "out", json_string(out));
+    json_object_set_new(o, "epochs", json_integer(r->epochs));
+    json_object_set_new(o, "steps", json_integer(r->steps));
+    json_object_set_new(o, "images", json_integer(r->images));
+    json_object_set_new(o, "skipped", json_integer(r->skipped));
+    json_object_set_new(o, "val_loss", cli_number(r->val_loss));
+    json_object_set_new(o, "best_epoch", json_integer(r->best_epoch));
+    json_object_set_new(o, "best_val_loss", cli_number(r->best_loss));
+    json_object_set_new(o, "seconds", cli_number(r->seconds));
+    return cli_print_json(o);
+}
+
+static int run(
+    cli_ctx *c, const char *config, const char *out, bool resume, const cli_list *sets, const char *on_bad) {
+    ark_train_config tc;
+    ark_status st = ark_config_read(config, &tc);
+    for (size_t i = 0; i < sets->n && st == ARK_OK; i++) {
+        if (ark_config_set(&tc, sets->items[i]) != ARK_OK) {
+            ark_config_free(&tc);
+            return CLI_USAGE;
+        }
+    }
+    if (st == ARK_OK && on_bad) {
+        char assignment[64];
+        snprintf(assignment, sizeof assignment, "data.on_bad_sample=%.32s", on_bad);
+        if (ark_config_set(&tc, assignment) != ARK_OK) {
+            ark_config_free(&tc);
+            return CLI_USAGE;
+        }
+    }
+    ark_pretrain_result result;
+    display d = {.terminal = isatty(STDERR_FILENO)};
+    if (st == ARK_OK) {
+        struct sigaction sa = {
+            .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND}; /* twice: at once */
+        sigaction(SIGINT, &sa, NULL);
+        sigaction(SIGTERM, &sa, NULL);
+        ark_pretrain_opts o = {.out_dir = out,
+            .resume = resume,
+            .threads = c->threads,
+            .on_progress = on_progress,
+            .on_message = on_message,
+            .should_stop = should_stop,
+            .arg = &d};
+        st = ark_pretrain(&tc, &o, &result);
+    }
+    if (d.open_line) {
+        fputc('\n', stderr);
+    }
+    ark_config_free(&tc);
+    return st == ARK_OK ? print_result(c, out, &result) : cli_fail(c, st);
+}
+
+int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
+    const char *out = NULL, *on_bad = NULL;
+    bool resume = false;
+    cli_list sets = {0};
+    const cli_opt opts[] = {
+        {"--out", CLI_STR, "DIR", &out, "run folder, made if missing"},
+        {"--resume", CLI_FLAG, NULL, &resume, "go on with the run in DIR; starts afresh if DIR is empty"},
+        {"--set", CLI_LIST, "KEY=VALUE", &sets, "override a value of RUN.yaml; may be given more than once"},
+        {"--on-bad-sample", CLI_STR, "fail|skip", &on_bad, "what an unreadable image does (default fail)"},
+    };
+    int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, 1);
+    if (rc == 0 && !out) {
+        rc = cli_usage("--out DIR is missing");
+    }
+    if (rc == 0) {
+        rc = run(c, c->pos[0], out, resume, &sets, on_bad);
+    }
+    cli_done(c, opts, CLI_COUNT(opts));
+    return rc;
+}
