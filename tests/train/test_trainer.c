@@ -25,7 +25,11 @@ static ark_head heads[] = {
 };
 
 static ark_net tiny_net(void) {
-    ark_net net = {.drop_path = 0.2f, .projector = ARK_PROJECTOR_LINEAR, .projector_dim = 16, .n_heads = 2, .heads = heads};
+    ark_net net = {.drop_path = 0.2f,
+        .projector = ARK_PROJECTOR_LINEAR,
+        .projector_dim = 16,
+        .n_heads = 2,
+        .heads = heads};
     assert_int_equal(ark_arch_parse("swin:embed=8,depths=1-2,heads=1-2,window=4,size=32", &net.arch), ARK_OK);
     return net;
 }
