@@ -18,8 +18,8 @@ typedef struct ark_features {
     size_t skipped;
 } ark_features;
 
-/** Run every image of the split through the session as a plain resize (the teacher's view). The loader is used
- *  for the pass. A split without images is ARK_EINVAL. */
+/** Run every image of the split through the session as a plain resize (the teacher's view). The loader is
+ *  used for the pass. A split without images is ARK_EINVAL. */
 ark_status ark_features_read(ark_session *s, ark_column column, const ark_net *net, ark_layer layer,
     ark_loader *loader, const ark_dataset *data, ark_split split, ark_features *out) ARK_MUST_CHECK;
 void ark_features_free(ark_features *f);
