@@ -42,6 +42,24 @@ static ark_status run(ark_session *s, ark_column column, ark_layer layer, ark_lo
     }
 }
 
+/* The dataset's patient ids, renumbered in order of appearance: resampling wants groups that occur. */
+static ark_status number_patients(ark_features *f, const ark_dataset *d) {
+    uint32_t *seen, largest = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        largest = d->patient[i] > largest ? d->patient[i] : largest;
+    }
+    ARK_TRY(ARK_NEW(&seen, (size_t)largest + 1, "patients"));
+    for (size_t i = 0; i < f->n; i++) {
+        uint32_t *id = &seen[f->patient[i]]; /* 0 = not seen, else number + 1 */
+        if (*id == 0) {
+            *id = (uint32_t)++f->patients;
+        }
+        f->patient[i] = *id - 1;
+    }
+    ark_free(seen);
+    return ARK_OK;
+}
+
 ark_status ark_features_read(ark_session *s, ark_column column, const ark_net *net, ark_layer layer,
     ark_loader *loader, const ark_dataset *data, ark_split split, ark_features *out) {
     int d = layer == ARK_LAYER_ENCODER ? ark_arch_features(&net->arch) : ark_net_features(net);
@@ -55,6 +73,7 @@ ark_status ark_features_read(ark_session *s, ark_column column, const ark_net *n
     st = st ? st : allocate(&f, data->rows_n[split]);
     st = st ? st : ark_loader_begin(loader, &pass);
     st = st ? st : run(s, column, layer, loader, data, &f);
+    st = st ? st : number_patients(&f, data);
     if (st != ARK_OK) {
         ark_features_free(&f);
         return st;

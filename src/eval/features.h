@@ -14,7 +14,8 @@ typedef struct ark_features {
     float *x;          /* (n,d) */
     double *label;     /* (n,K): 0, 1; NaN where missing or uncertain */
     uint32_t *sample;  /* n: index in the dataset */
-    uint32_t *patient; /* n: the dataset's dense patient ids */
+    uint32_t *patient; /* n: ids in [0,patients), dense within these rows */
+    size_t patients;
     size_t skipped;
 } ark_features;
 

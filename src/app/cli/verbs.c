@@ -7,5 +7,7 @@ const cli_verb cli_verbs[] = {
     {"metrics",
         "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
+    {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
+        "compare models by linear readouts of their frozen embeddings", cmd_readout},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
