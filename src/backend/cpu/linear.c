@@ -1,0 +1,211 @@
+/* linear: y = act(x W^T + b). Tasks are (piece of rows, panel of output features); the activation is applied
+ * while the piece is still in the cache. */
+#include "backend/cpu/linear.h"
+
+#include <stdatomic.h>
+
+enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8 };
+
+/* ---- preparation
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Panels of total so that there are about `wanted` of them, none but the last narrower than `least`. */
+static ark_panels cut_panels(int64_t total, int64_t wanted, int64_t least) {
+    int64_t width = (ark_ceil_div(total, ark_max64(wanted, 1)) + 63) / 64 * 64;
+    width = ark_min64(ark_max64(width, least), total);
+    return (ark_panels){.total = total, .width = width, .count = ark_ceil_div(total, width)};
+}
+
+static ark_status want(ark_gemm_pool *pool, ark_gemm_desc d, const ark_gemm **out, size_t *scratch) {
+    ARK_TRY(ark_gemm_get(pool, &d, out));
+    size_t bytes = ark_gemm_scratch(*out);
+    *scratch = bytes > *scratch ? bytes : *scratch;
+    return ARK_OK;
+}
+
+/* y (rows,N) panel = x (rows,K) W (N,K)^T + b */
+static ark_status prepare_fwd(ark_linear *l, ark_gemm_pool *pool, int size, int kind, size_t *scratch) {
+    ark_gemm_desc d = {.m = l->cut.rows[size],
+        .n = ark_panel_width(&l->fwd_n, kind),
+        .k = l->K,
+        .tb = true,
+        .lda = l->K,
+        .ldb = l->K,
+        .ldc = l->N,
+        .in = l->in,
+        .out = l->out,
+        .bias = l->bias};
+    return want(pool, d, &l->fwd[size][kind], scratch);
+}
+
+/* dx (rows,K) panel = or += dz (rows,N) W (N,K) */
+static ark_status prepare_dx(
+    ark_linear *l, ark_gemm_pool *pool, int size, int kind, bool acc, size_t *scratch) {
+    ark_gemm_desc d = {.m = l->cut.rows[size],
+        .n = ark_panel_width(&l->dx_k, kind),
+        .k = l->N,
+        .lda = l->N,
+        .ldb = l->K,
+        .ldc = l->K,
+        .in = l->in,
+        .out = l->in,
+        .accumulate = acc};
+    return want(pool, d, &l->dx[size][kind], scratch);
+}
+
+/* dW (N,K) tile += dz (rows,N)^T x (rows,K) */
+static ark_status prepare_dw(ark_linear *l, ark_gemm_pool *pool, int size, int kn, int kk, size_t *scratch) {
+    ark_gemm_desc d = {.m = ark_panel_width(&l->dw_n, kn),
+        .n = ark_panel_width(&l->dw_k, kk),
+        .k = l->cut.rows[size],
+        .ta = true,
+        .lda = l->N,
+        .ldb = l->K,
+        .ldc = l->K,
+        .in = l->in,
+        .out = ARK_F32,
+        .accumulate = true};
+    return want(pool, d, &l->dw[size][kn][kk], scratch);
+}
+
+static ark_status prepare_products(ark_linear *l, ark_gemm_pool *pool, const ark_node *n, size_t *scratch) {
+    for (int size = 0; size < l->cut.sizes; size++) {
+        for (int kind = 0; kind < 2; kind++) {
+            if (ark_panel_width(&l->fwd_n, kind) > 0) {
+                ARK_TRY(prepare_fwd(l, pool, size, kind, scratch));
+            }
+            if (n->want_grad[X] && ark_panel_width(&l->dx_k, kind) > 0) {
+                ARK_TRY(prepare_dx(l, pool, size, kind, n->acc[X], scratch));
+            }
+            for (int kk = 0; n->want_grad[W] && kk < 2; kk++) {
+                if (ark_panel_width(&l->dw_n, kind) > 0 && ark_panel_width(&l->dw_k, kk) > 0) {
+                    ARK_TRY(prepare_dw(l, pool, size, kind, kk, scratch));
+                }
+            }
+        }
+    }
+    return ARK_OK;
+}
+
+/* How the work is cut. With many rows and a small W, backward goes by groups of pieces: dz, dx and the
+ * group's share of dW while the piece is in the cache. Their number keeps the partial sums to a fraction of
+ * the bytes of dz. Otherwise tiles of dW are the tasks and each walks over all rows. */
+static void plan_cuts(ark_linear *l, int64_t batch) {
+    int64_t pieces = ark_row_pieces(&l->cut, batch), rows = batch * l->cut.per_sample;
+    l->fwd_n = cut_panels(l->N, WANTED_TASKS / ark_max64(pieces, 1), MIN_PANEL);
+    l->dx_k = cut_panels(l->K, WANTED_TASKS / ark_max64(pieces, 1), MIN_PANEL);
+    l->groups = ark_min64(ark_min64(rows / (4 * l->K), pieces), MAX_GROUPS);
+    if (l->groups >= MIN_GROUPS) {
+        l->dx_k = cut_panels(l->K, 1, l->K);
+        l->dw_n = cut_panels(l->N, 1, l->N);
+        l->dw_k = cut_panels(l->K, 1, l->K);
+        return;
+    }
+    l->groups = 0;
+    l->dw_n = cut_panels(l->N, WANTED_TASKS, 64);
+    l->dw_k = cut_panels(l->K, WANTED_TASKS / l->dw_n.count, MIN_PANEL);
+}
+
+ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
+    ark_linear *l = NULL;
+    ARK_TRY(ARK_NEW(&l, 1, "a linear layer's products"));
+    n->priv = l;
+    const ark_tensor *x = n->in[X];
+    int64_t batch = x->dims[0];
+    *l = (ark_linear){.N = n->in[W]->dims[0],
+        .K = n->in[W]->dims[1],
+        .in = x->dtype,
+        .out = n->out->dtype,
+        .act = n->a.linear.act,
+        .bias = n->in[BIAS] != NULL,
+        .cut = ark_row_cut_new(ark_rows(x, 1), batch)};
+    l->narrow_dz = l->in != l->out;
+    plan_cuts(l, batch);
+    size_t products = 0;
+    ark_status st = prepare_products(l, ark_cpu_of(dev)->gemms, n, &products);
+    if (st != ARK_OK) {
+        ark_cpu_release(dev, n);
+        return st;
+    }
+    bool grad = n->want_grad[X] || n->want_grad[W] || (l->bias && n->want_grad[BIAS]);
+    l->line_at = products;
+    l->dz_at = l->line_at + ark_round_up((size_t)(3 * LINE + 2 * l->N) * sizeof(float), ARK_ALIGN);
+    size_t dz = grad && l->narrow_dz && l->groups ? (size_t)(l->cut.rows[0] * l->N) * sizeof(uint16_t) : 0;
+    l->thread_bytes = l->dz_at + ark_round_up(dz, ARK_ALIGN);
+    l->shared_at = l->thread_bytes * (size_t)dev->threads;
+    size_t shared = 0;
+    if (grad && l->groups) {
+        shared = (size_t)(l->groups * ark_linear_partial(l)) * sizeof(float);
+    } else if (grad && l->narrow_dz) {
+        shared = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
+    }
+    *scratch = l->shared_at + shared;
+    return ARK_OK;
+}
+
+/* ---- forward
+ * ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const ark_call *c;
+    const ark_node *n;
+    atomic_int failed;
+} job;
+
+/* y = act(z) over n elements; the same memory is allowed. */
+static void activate(const ark_simd *k, ark_act act, ark_dtype dtype, void *y, const void *z, int64_t at,
+    int64_t n, float *line) {
+    void (*f)(float *, const float *, int64_t) = act == ARK_ACT_GELU ? k->gelu : k->relu;
+    if (dtype == ARK_F32) {
+        f((float *)y + at, (const float *)z + at, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += LINE) {
+        int64_t m = ark_min64(LINE, n - i);
+        k->widen(line, (const uint16_t *)z + at + i, m);
+        f(line, line, m);
+        k->narrow((uint16_t *)y + at + i, line, m);
+    }
+}
+
+static void fwd_task(void *ctx, int64_t task, int thread) {
+    job *j = ctx;
+    const ark_call *c = j->c;
+    const ark_node *n = j->n;
+    const ark_linear *l = n->priv;
+    ark_row_piece p = ark_row_piece_at(&l->cut, c->batch, task / l->fwd_n.count);
+    int64_t panel = task % l->fwd_n.count, col = panel * l->fwd_n.width;
+    int kind = ark_panel_kind(&l->fwd_n, panel);
+    char *scratch = (char *)c->scratch + (size_t)thread * l->thread_bytes;
+    void *y = ark_ptr(c, n->out);
+    void *z = n->saved[0] ? ark_ptr(c, n->saved[0]) : y;
+    int64_t at = p.first * l->N + col;
+    const char *w = (const char *)ark_linear_weights(c, n) + (size_t)(col * l->K) * ark_dtype_bytes(l->in);
+    const float *bias = l->bias ? (const float *)ark_ptr(c, n->in[BIAS]) + col : NULL;
+    ark_status st = ark_gemm_run(l->fwd[p.size][kind], thread,
+        ark_at(n->in[X], ark_ptr(c, n->in[X]), p.first * l->K), w, bias, ark_at(n->out, z, at), scratch);
+    if (st != ARK_OK) {
+        atomic_store(&j->failed, (int)st);
+        return;
+    }
+    float *line = (float *)(void *)(scratch + l->line_at);
+    int64_t width = ark_panel_width(&l->fwd_n, kind);
+    if (l->act == ARK_ACT_NONE) {
+        return;
+    }
+    if (width == l->N) {
+        activate(ark_simd_of(c), l->act, l->out, y, z, at, p.rows * l->N, line);
+        return;
+    }
+    for (int64_t r = 0; r < p.rows; r++) {
+        activate(ark_simd_of(c), l->act, l->out, y, z, at + r * l->N, width, line);
+    }
+}
+
+ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
+    const ark_linear *l = n->priv;
+    job j = {.c = c, .n = n};
+    ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch) * l->fwd_n.count, fwd_task, &j);
+    int failed = atomic_load(&j.failed);
+    return failed ? ARK_ERR((ark_status)failed, "a matrix product failed") : ARK_OK;
+}

@@ -1,0 +1,100 @@
+/* Serial inner kernels, compiled once per CPU level from simd/<name>.c and reached through one table.
+ *
+ * Every kernel works on float32 in contiguous memory and writes only what its arguments name; dtypes, strides
+ * over samples, threads and scratch are the callers' business (linear.c, layernorm.c, ...). Buffers need no
+ * alignment. Results depend on the level (FMA or not, vector width in sums) but never on the thread. */
+#ifndef ARK_BACKEND_CPU_SIMD_H
+#define ARK_BACKEND_CPU_SIMD_H
+
+#include "backend/backend.h"
+
+enum { ARK_SIMD_PAD = 16 }; /* floats: rows of padded tiles are multiples of the widest vector */
+
+/* One head of one attention window: where the tokens are and the tile sizes. T = window * window tokens. */
+typedef struct ark_attn_tile {
+    int tokens;            /* T */
+    int dim;               /* D, features of a head */
+    int ld_score, ld_dim;  /* T and D rounded up to ARK_SIMD_PAD */
+    float scale;           /* D^-0.5 */
+    ark_dtype dtype;       /* of qkv, out and their gradients */
+    int64_t row;           /* C: elements of a row of out; a row of qkv has 3C */
+    int64_t column;        /* first feature of the head in a row of out */
+    const int32_t *token;  /* (T) row of the grid, -1 for padding */
+    const int32_t *region; /* (T) shift-mask regions, NULL when the window lies in one region */
+    const float *bias;     /* (T,ld_score) relative bias; padding columns hold a large negative number */
+    const float *qkv_bias; /* (3C): q|k|v of padding tokens; NULL when nothing is padded */
+    const void *qkv;       /* (grid,3C) of the sample */
+    void *out;             /* (grid,C) of the sample (forward) */
+    const void *dout;      /* (grid,C) (backward) */
+    void *dqkv;            /* (grid,3C) (backward), or NULL */
+    bool acc;              /* add to dqkv instead of setting it */
+    float *dbias;          /* (T,ld_score): sum of score gradients, +=, or NULL */
+    float *dqkv_bias;      /* (3,D): gradients that reach padding tokens, +=, or NULL */
+    float *work;           /* ark_attn_work(tokens, dim) floats */
+} ark_attn_tile;
+
+static inline int64_t ark_simd_pad(int64_t n) {
+    return (n + ARK_SIMD_PAD - 1) / ARK_SIMD_PAD * ARK_SIMD_PAD;
+}
+
+/* Floats of workspace for one tile, backward included: T rows of q k v dout dq dk dv, transposes of k and v,
+ * two score matrices. */
+static inline int64_t ark_attn_work(int64_t tokens, int64_t dim) {
+    int64_t rows = ark_simd_pad(tokens), cols = ark_simd_pad(dim);
+    return 7 * rows * cols + 2 * cols * rows + 2 * rows * rows;
+}
+
+/* X(name, arguments): feeds the table, the prototypes of every level and the tables' contents. */
+#define ARK_SIMD_LIST(X)                                                                                     \
+    /* bfloat16 to float32 and back (nearest even, NaN kept) */                                              \
+    X(widen, (float *dst, const uint16_t *src, int64_t n))                                                   \
+    X(narrow, (uint16_t * dst, const float *src, int64_t n))                                                 \
+    /* y += x; y = x + s h; y = s h; y += s h */                                                             \
+    X(add, (float *y, const float *x, int64_t n))                                                            \
+    X(add_scaled, (float *y, const float *x, const float *h, float s, int64_t n))                            \
+    X(scale, (float *y, const float *h, float s, int64_t n))                                                 \
+    /* s[j] += sum over rows of x[i][j] */                                                                   \
+    X(column_sums, (float *s, const float *x, int64_t rows, int64_t cols, int64_t ld))                       \
+    /* activations; y may be z, dz may be dy */                                                              \
+    X(gelu, (float *y, const float *z, int64_t n))                                                           \
+    X(gelu_grad, (float *dz, const float *dy, const float *z, int64_t n))                                    \
+    X(relu, (float *y, const float *z, int64_t n))                                                           \
+    X(relu_grad, (float *dz, const float *dy, const float *y, int64_t n))                                    \
+    X(exp, (float *y, const float *x, int64_t n))                                                            \
+    /* one row of layer normalisation; mean and rstd may be NULL; dgamma, dbeta +=, dx = */                  \
+    X(layernorm, (float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta, \
+                     float eps, int64_t n))                                                                  \
+    X(layernorm_grad, (float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,              \
+                          const float *gamma, float mean, float rstd, int64_t n))                            \
+    X(attn_forward, (const ark_attn_tile *t))                                                                \
+    X(attn_backward, (const ark_attn_tile *t))                                                               \
+    /* c (m,n; ldc) = or += a b, a(i,l) = a[i a_row + l a_col], b (k,n; ldb) */                              \
+    X(gemm, (float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col, const float *b,            \
+                int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate))                              \
+    /* dst (cols,rows; ldd) = src (rows,cols; lds) transposed */                                             \
+    X(transpose, (float *dst, int64_t ldd, const float *src, int64_t lds, int64_t rows, int64_t cols))       \
+    /* parameter updates, see ark_backend */                                                                 \
+    X(ema, (float *teacher, const float *student, float m, int64_t n))                                       \
+    X(sgd, (float *w, const float *g, float *buf, int64_t n, const ark_sgd *o))                              \
+    X(adamw, (float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o))                  \
+    X(sum_squares, (double *out, const float *g, int64_t n))                                                 \
+    /* `rounds` rounds of independent multiply-adds in registers; adds the operations done */                \
+    X(peak_f32, (double *flops, int64_t rounds))                                                             \
+    /* the same with bf16 pairs; adds nothing where this level has no such instruction */                    \
+    X(peak_bf16, (double *flops, int64_t rounds))
+
+typedef struct ark_simd {
+    const char *level; /* "v2", "v3", "v4" */
+#define ARK_SIMD_FIELD(name, args) void(*name) args;
+    ARK_SIMD_LIST(ARK_SIMD_FIELD)
+#undef ARK_SIMD_FIELD
+} ark_simd;
+
+/** Table of the best level this processor has, or of the lower one that the environment's
+ * ARK_CPU_ISA=v2|v3|v4 names; an unknown or unavailable name is ARK_EINVAL. Static storage. */
+ark_status ark_simd_pick(const ark_simd **out) ARK_MUST_CHECK;
+
+/** True when the processor multiplies bfloat16 pairs itself (AVX512_BF16) and level v4 is in use. */
+bool ark_simd_has_bf16(const ark_simd *k);
+
+#endif

@@ -1,0 +1,121 @@
+/* Matrix product of small tiles that lie in the cache: a tile of c stays in registers while k runs.
+ *
+ * b is read as whole vectors, a one element at a time, so either orientation of a costs the same. The tile is
+ * as large as the registers allow: with 32 of them 12 x 2 or 6 x 4 vectors, with 16 of them 6 x 2. */
+#include "backend/cpu/simd/level.h"
+
+typedef struct {
+    float *c;
+    int64_t ldc;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t ldb, k;
+    bool accumulate;
+} tile;
+
+/* rows x cols vectors of c; both are constants where this is inlined. */
+ARK_INLINE void tile_product(const tile *t, int rows, int cols) {
+    ark_vec acc[12][4];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < cols; j++) {
+            acc[i][j] = (ark_vec){0};
+        }
+    }
+    const float *a = t->a;
+    const float *b = t->b;
+    for (int64_t l = 0; l < t->k; l++, a += t->a_col, b += t->ldb) {
+        ark_vec bv[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < cols; j++) {
+            bv[j] = ark_load(b + j * ARK_LANES);
+        }
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) {
+            float av = a[i * t->a_row];
+#pragma GCC unroll 4
+            for (int j = 0; j < cols; j++) {
+                acc[i][j] += av * bv[j];
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < cols; j++) {
+            float *c = t->c + i * t->ldc + j * ARK_LANES;
+            ark_store(c, t->accumulate ? ark_load(c) + acc[i][j] : acc[i][j]);
+        }
+    }
+}
+
+/* All rows of a strip of c that is `cols` vectors wide. */
+#define ARK_STRIP(name, rows, half, cols)                                                                    \
+    static void name(tile t, int64_t m) {                                                                    \
+        int64_t i = 0;                                                                                       \
+        for (; i + (rows) <= m; i += (rows), t.a += (rows)*t.a_row, t.c += (rows)*t.ldc) {                   \
+            tile_product(&t, (rows), (cols));                                                                \
+        }                                                                                                    \
+        for (; i + (half) <= m; i += (half), t.a += (half)*t.a_row, t.c += (half)*t.ldc) {                   \
+            tile_product(&t, (half), (cols));                                                                \
+        }                                                                                                    \
+        for (; i < m; i++, t.a += t.a_row, t.c += t.ldc) {                                                   \
+            tile_product(&t, 1, (cols));                                                                     \
+        }                                                                                                    \
+    }
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+ARK_STRIP(strip4, 6, 3, 4)
+ARK_STRIP(strip2, 12, 4, 2)
+#else
+ARK_STRIP(strip2, 6, 3, 2)
+#endif
+ARK_STRIP(strip1, 12, 4, 1)
+
+/* The last n % ARK_LANES columns. */
+static void ragged(tile t, int64_t m, int64_t n) {
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            float s = t.accumulate ? t.c[i * t.ldc + j] : 0.0f;
+            for (int64_t l = 0; l < t.k; l++) {
+                s += t.a[i * t.a_row + l * t.a_col] * t.b[l * t.ldb + j];
+            }
+            t.c[i * t.ldc + j] = s;
+        }
+    }
+}
+
+void ARK_FN(gemm)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col, const float *b,
+    int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate) {
+    tile t = {c, ldc, a, a_row, a_col, b, ldb, k, accumulate};
+    int64_t j = 0;
+#if defined(__AVX512F__) || defined(__aarch64__)
+    for (; j + 4 * ARK_LANES <= n; j += 4 * ARK_LANES, t.b += 4 * ARK_LANES, t.c += 4 * ARK_LANES) {
+        strip4(t, m);
+    }
+#endif
+    for (; j + 2 * ARK_LANES <= n; j += 2 * ARK_LANES, t.b += 2 * ARK_LANES, t.c += 2 * ARK_LANES) {
+        strip2(t, m);
+    }
+    for (; j + ARK_LANES <= n; j += ARK_LANES, t.b += ARK_LANES, t.c += ARK_LANES) {
+        strip1(t, m);
+    }
+    if (j < n) {
+        ragged(t, m, n - j);
+    }
+}
+
+void ARK_FN(transpose)(
+    float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t rows, int64_t cols) {
+    enum { BLOCK = 8 }; /* a block's lines stay in the first-level cache on both sides */
+    for (int64_t i0 = 0; i0 < rows; i0 += BLOCK) {
+        int64_t i1 = i0 + BLOCK < rows ? i0 + BLOCK : rows;
+        for (int64_t j = 0; j < cols; j++) {
+            for (int64_t i = i0; i < i1; i++) {
+                dst[j * ldd + i] = src[i * lds + j];
+            }
+        }
+    }
+}
