@@ -9,5 +9,7 @@ const cli_verb cli_verbs[] = {
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
     {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
         "compare models by linear readouts of their frozen embeddings", cmd_readout},
+    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
+        cmd_synth},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
