@@ -4,12 +4,19 @@
 const cli_verb cli_verbs[] = {
     {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
+    {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
+        "AUROC, average precision and accuracy of one head on one split", cmd_eval},
+    {"embed", "WEIGHTS (IMAGE... | --list FILE | --tensor X.npy) -o OUT.npy [--layer encoder|projector]",
+        "features of images as a NumPy array", cmd_embed},
+    {"predict", "WEIGHTS IMAGE... | DIR [--format csv|json] [--head NAME]",
+        "every head's probabilities for images", cmd_predict},
     {"metrics",
         "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
     {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
         "compare models by linear readouts of their frozen embeddings", cmd_readout},
-    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
-        cmd_synth},
+    {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
+    {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
+        "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
