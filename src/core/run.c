@@ -153,7 +153,9 @@ ark_status ark_run_forward(const ark_run *r, ark_plan *p) {
         }
         guard(r->space, p, i, true);
     }
-    guard(r->space, p, 2 * p->n_nodes, true);
+    if (p->mode == ARK_PLAN_INFER) { /* otherwise backward ends the run */
+        guard(r->space, p, 2 * p->n_nodes, true);
+    }
     return ARK_OK;
 }
 
