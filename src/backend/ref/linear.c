@@ -17,16 +17,19 @@ static double activate(ark_act act, double z) {
     }
 }
 
-/* d act / dz at z. For ReLU the output serves as well: z > 0 exactly where y > 0. */
-static double slope(ark_act act, double z) {
-    switch (act) {
+/* d act / dz at element i. GELU kept z; for ReLU the output serves: z > 0 exactly where y > 0. */
+static double slope(const ark_call *c, const ark_node *n, int64_t i) {
+    switch (n->a.linear.act) {
     case ARK_ACT_GELU: {
+        double z = ark__ref_get(ark__ref_data(c, n->saved[0]), i);
         double cdf = 0.5 * (1.0 + erf(z * M_SQRT1_2));
         double pdf = exp(-0.5 * z * z) / sqrt(2.0 * M_PI);
         return cdf + z * pdf;
     }
-    case ARK_ACT_RELU:
-        return z > 0.0 ? 1.0 : z <= 0.0 ? 0.0 : z; /* NaN stays NaN */
+    case ARK_ACT_RELU: {
+        double y = ark__ref_get(ark__ref_data(c, n->out), i);
+        return isnan(y) ? y : y > 0.0;
+    }
     default:
         return 1.0;
     }
@@ -72,15 +75,13 @@ ark_status ark__ref_linear_fwd(const ark_call *c, const ark_node *n) {
 
 ark_status ark__ref_linear_bwd(const ark_call *c, const ark_node *n) {
     int64_t R = ark_rows(n->in[X], c->batch), N = n->in[W]->dims[0], K = n->in[W]->dims[1];
-    ark_act act = n->a.linear.act;
     ark_ref_view x = ark__ref_data(c, n->in[X]), w = weights(c, n), dy = ark__ref_dout(c, n);
-    ark_ref_view z = act == ARK_ACT_GELU ? ark__ref_data(c, n->saved[0]) : ark__ref_data(c, n->out);
     double *dz = c->scratch, *dw = dz + N, *db = dw + N * K;
     memset(dw, 0, (size_t)(N * K + N) * sizeof *dw);
 
     for (int64_t r = 0; r < R; r++) {
         for (int64_t o = 0; o < N; o++) {
-            dz[o] = ark__ref_get(dy, r * N + o) * slope(act, ark__ref_get(z, r * N + o));
+            dz[o] = ark__ref_get(dy, r * N + o) * slope(c, n, r * N + o);
             db[o] += dz[o];
         }
         for (int64_t k = 0; k < K; k++) {

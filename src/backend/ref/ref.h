@@ -35,8 +35,7 @@ static inline ark_ref_view ark__ref_dout(const ark_call *c, const ark_node *n) {
     return (ark_ref_view){.p = ark_grad_ptr(c, n->out), .dt = n->out->dtype};
 }
 
-/* Gradient of input k, to be written by the rule of core/ops.h: parameters +=, activations as node.acc says.
- */
+/* Gradient of input k, to be written by the rule of core/ops.h: parameters +=, others as node.acc says. */
 static inline ark_ref_view ark__ref_din(const ark_call *c, const ark_node *n, int k) {
     const ark_tensor *t = n->in[k];
     return (ark_ref_view){
