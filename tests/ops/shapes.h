@@ -1,0 +1,106 @@
+/* Shapes beyond the golden files, for comparing backends: what Swin really uses, and odd ones around the
+ * sizes at which kernels switch code (vector width 8 and 16, cache blocks, a single row). dims are those of
+ * the inputs in order. */
+#ifndef ARK_TESTS_OPS_SHAPES_H
+#define ARK_TESTS_OPS_SHAPES_H
+
+#include "ops/op_case.h"
+
+typedef struct op_shape {
+    ark_op op;
+    const char *name;
+    float attr[OP_MAX_ATTR];
+    int64_t dims[ARK_MAX_IN][ARK_MAX_DIMS];
+} op_shape;
+
+#define LINEAR(name, act, rows, k, n)                                                                        \
+    {                                                                                                        \
+        ARK_OP_LINEAR, name, {act}, {                                                                        \
+            {rows, k}, {n, k}, {                                                                             \
+                n                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+#define LAYERNORM(name, rows, c)                                                                             \
+    {                                                                                                        \
+        ARK_OP_LAYERNORM, name, {1e-5f}, {                                                                   \
+            {rows, c}, {c}, {                                                                                \
+                c                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+#define ATTN(name, b, h, w, heads, d, m, shift)                                                              \
+    {                                                                                                        \
+        ARK_OP_WINDOW_ATTN, name, {heads, m, shift}, {                                                       \
+            {b, h, w, 3 * (heads) * (d)}, {(2 * (m)-1) * (2 * (m)-1), heads}, {                              \
+                3 * (heads) * (d)                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+#define LOSS(op, name, b, k)                                                                                 \
+    {                                                                                                        \
+        op, name, {0}, {                                                                                     \
+            {b, k}, {b, k}, {                                                                                \
+                b, k                                                                                         \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+
+static const op_shape op_shapes[] = {
+    {ARK_OP_PATCHIFY, "swin_224", {4}, {{2, 3, 224, 224}}},
+    {ARK_OP_PATCHIFY, "odd_patch", {7}, {{3, 3, 49, 49}}},
+    {ARK_OP_PATCHIFY, "one_channel", {3}, {{5, 1, 33, 33}}},
+    LINEAR("swin_qkv", ARK_ACT_NONE, 196, 96, 288),
+    LINEAR("swin_fc1", ARK_ACT_GELU, 392, 96, 384),
+    LINEAR("swin_fc2", ARK_ACT_NONE, 98, 384, 96),
+    LINEAR("one_row", ARK_ACT_NONE, 1, 129, 65),
+    LINEAR("one_feature", ARK_ACT_GELU, 33, 1, 17),
+    LINEAR("one_output", ARK_ACT_NONE, 67, 40, 1),
+    LINEAR("odd_gelu", ARK_ACT_GELU, 31, 37, 41),
+    LINEAR("odd_relu", ARK_ACT_RELU, 63, 15, 127),
+    LINEAR("width_7", ARK_ACT_NONE, 9, 7, 7),
+    LINEAR("width_17", ARK_ACT_RELU, 17, 17, 17),
+    LINEAR("projector", ARK_ACT_RELU, 4, 768, 1376),
+    {ARK_OP_LINEAR, "grid_no_bias", {ARK_ACT_NONE}, {{3, 5, 7, 64}, {32, 64}}},
+    LAYERNORM("swin_96", 784, 96),
+    LAYERNORM("swin_1536", 49, 1536),
+    LAYERNORM("width_1", 5, 1),
+    LAYERNORM("width_7", 33, 7),
+    LAYERNORM("width_17", 31, 17),
+    LAYERNORM("width_31", 1, 31),
+    LAYERNORM("width_33", 3, 33),
+    {ARK_OP_LAYERNORM, "grid", {1e-5f}, {{2, 9, 5, 47}, {47}, {47}}},
+    ATTN("swin_stage1", 2, 28, 28, 3, 32, 7, 3),
+    ATTN("swin_stage4", 3, 7, 7, 24, 32, 7, 0),
+    ATTN("window_12", 1, 24, 24, 4, 32, 12, 6),
+    ATTN("padded", 2, 10, 13, 2, 32, 7, 3),
+    ATTN("head_8", 2, 8, 8, 4, 8, 4, 2),
+    ATTN("head_5", 1, 9, 9, 3, 5, 3, 1),
+    ATTN("head_48", 1, 7, 14, 2, 48, 7, 0),
+    ATTN("window_1", 2, 3, 5, 2, 16, 1, 0),
+    ATTN("small_grid", 2, 3, 2, 2, 32, 7, 3),
+    ATTN("window_5", 1, 11, 5, 1, 64, 5, 2),
+    {ARK_OP_PATCH_MERGE, "swin_56", {0}, {{2, 56, 56, 96}}},
+    {ARK_OP_PATCH_MERGE, "odd", {0}, {{3, 7, 9, 33}}},
+    {ARK_OP_PATCH_MERGE, "one_row", {0}, {{2, 1, 8, 17}}},
+    {ARK_OP_RESIDUAL, "grid", {0}, {{2, 28, 28, 96}, {2, 28, 28, 96}}},
+    {ARK_OP_RESIDUAL, "odd", {0.1f}, {{5, 3, 7, 13}, {5, 3, 7, 13}}},
+    {ARK_OP_RESIDUAL, "one", {0}, {{1, 1}, {1, 1}}},
+    {ARK_OP_AVGPOOL, "swin_7", {0}, {{4, 7, 7, 768}}},
+    {ARK_OP_AVGPOOL, "odd", {0}, {{3, 5, 9, 31}}},
+    LOSS(ARK_OP_BCE_LOGITS, "nih14", 64, 14),
+    LOSS(ARK_OP_BCE_LOGITS, "odd", 33, 7),
+    LOSS(ARK_OP_SOFTMAX_CE, "vindr6", 64, 6),
+    LOSS(ARK_OP_SOFTMAX_CE, "odd", 31, 17),
+    {ARK_OP_MSE, "ark", {0}, {{64, 1376}, {64, 1376}}},
+    {ARK_OP_MSE, "odd", {0}, {{3, 33}, {3, 33}}},
+};
+
+#undef LINEAR
+#undef LAYERNORM
+#undef ATTN
+#undef LOSS
+
+enum { N_OP_SHAPES = sizeof op_shapes / sizeof op_shapes[0] };
+
+#endif
