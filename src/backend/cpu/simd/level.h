@@ -14,6 +14,16 @@
 #define ARK_GLUE_(a, b) a##_##b
 #define ARK_GLUE(a, b) ARK_GLUE_(a, b)
 #define ARK_FN(name) ARK_GLUE(ark_##name, ARK_ISA)
+
+/* The build must have asked for what the name promises. */
+#define ARK_LEVEL_v2 2
+#define ARK_LEVEL_v3 3
+#define ARK_LEVEL_v4 4
+#if (ARK_GLUE(ARK_LEVEL, ARK_ISA) >= 3 && !defined(__AVX2__)) || \
+    (ARK_GLUE(ARK_LEVEL, ARK_ISA) >= 4 && !defined(__AVX512F__))
+#error "this CPU level is compiled without its instructions"
+#endif
+
 #define ARK_TEXT_(x) #x
 #define ARK_TEXT(x) ARK_TEXT_(x)
 

@@ -17,7 +17,9 @@
 
 void ARK_FN(peak_f32)(double *flops, int64_t rounds) {
     ark_vec x = (ark_vec){0} + 0.999f, y = (ark_vec){0} + 0.001f;
-    ark_vec a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x;
+    ark_vec a0 = x, a1 = x + 1, a2 = x + 2, a3 = x + 3,
+            a4 = x + 4; /* all different: equal chains would be one */
+    ark_vec a5 = x + 5, a6 = x + 6, a7 = x + 7, a8 = x + 8, a9 = x + 9;
     ARK_OPAQUE(x);
     ARK_OPAQUE(y);
     for (int64_t i = 0; i < rounds; i++) {
@@ -45,7 +47,8 @@ __attribute__((target("avx512bf16"))) void ARK_FN(peak_bf16)(double *flops, int6
     __m512 a0 = _mm512_set1_ps(1.0f), bits = a0;
     ARK_OPAQUE_WIDE(bits);
     __m512bh x = (__m512bh)bits;
-    __m512 a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0;
+    __m512 a1 = a0 + 1, a2 = a0 + 2, a3 = a0 + 3, a4 = a0 + 4;
+    __m512 a5 = a0 + 5, a6 = a0 + 6, a7 = a0 + 7, a8 = a0 + 8, a9 = a0 + 9;
     for (int64_t i = 0; i < rounds; i++) {
         a0 = _mm512_dpbf16_ps(a0, x, x);
         a1 = _mm512_dpbf16_ps(a1, x, x);
