@@ -17,7 +17,7 @@ endfunction()
 
 ark_need(JPEG libjpeg libjpeg-dev)
 ark_need(SPNG spng libspng-dev)
-ark_need(FYAML libfyaml libfyaml-dev)
+ark_need(YAML yaml-0.1 libyaml-dev)
 ark_need(JANSSON jansson libjansson-dev)
 
 find_path(LBFGS_INCLUDE lbfgs.h) # ships no pkg-config file

@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "base/file.h"
 
-#include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yaml.h>
 
 enum { MAX_BYTES = 16 << 20, MAX_NODES = 100000, MAX_DEPTH = 32, MAX_ANCHORS = 256, BLOCK_BYTES = 1 << 16 };
 
@@ -87,21 +87,17 @@ static void *take_copy(document *doc, const void *from, size_t bytes) {
     return p;
 }
 
-/* Text of a token as a string of the document. */
-static ark_status take_text(builder *b, struct fy_token *token, const char **out) {
-    size_t n = 0;
-    const char *text = token ? fy_token_get_text(token, &n) : NULL;
-    if (text && memchr(text, 0, n)) {
+/* n bytes of text as a string of the document. */
+static ark_status take_text(builder *b, const yaml_char_t *text, size_t n, const char **out) {
+    if (memchr(text, 0, n)) {
         return ARK_ERR(ARK_EFORMAT, "%s:%d: text contains a NUL character", b->path, b->line);
     }
     char *copy = take(b->doc, n + 1);
     if (!copy) {
         return no_memory(b);
     }
-    if (text) {
-        memcpy(copy, text, n);
-    }
-    copy[text ? n : 0] = '\0';
+    memcpy(copy, text, n);
+    copy[n] = '\0';
     *out = copy;
     return ARK_OK;
 }
@@ -127,9 +123,9 @@ static ark_status new_node(builder *b, ark_yaml_kind kind, ark_yaml_node **out) 
 }
 
 /* Remember &name; index -1 when there is no anchor. A later anchor of the same name replaces the earlier. */
-static ark_status new_anchor(builder *b, struct fy_token *token, ark_yaml_node *node, int *index) {
+static ark_status new_anchor(builder *b, const yaml_char_t *name, ark_yaml_node *node, int *index) {
     *index = -1;
-    if (!token) {
+    if (!name) {
         return ARK_OK;
     }
     if (b->anchor_count == MAX_ANCHORS) {
@@ -137,7 +133,7 @@ static ark_status new_anchor(builder *b, struct fy_token *token, ark_yaml_node *
     }
     anchor *a = &b->anchors[b->anchor_count];
     *a = (anchor){.node = node, .open = node->kind != ARK_YAML_SCALAR, .expanded = 1};
-    ARK_TRY(take_text(b, token, &a->name));
+    ARK_TRY(take_text(b, name, strlen((const char *)name), &a->name));
     *index = b->anchor_count++;
     return ARK_OK;
 }
@@ -183,11 +179,11 @@ static ark_status attach(builder *b, ark_yaml_node *node, size_t expanded, int h
     return ARK_OK;
 }
 
-static ark_status add_key(builder *b, frame *f, struct fy_token *token) {
+static ark_status add_key(builder *b, frame *f, const yaml_event_t *e) {
     ARK_TRY(grow(b, f));
     const char *key;
-    ARK_TRY(take_text(b, token, &key));
-    if (!strcmp(key, "<<") && fy_token_scalar_style(token) == FYSS_PLAIN) {
+    ARK_TRY(take_text(b, e->data.scalar.value, e->data.scalar.length, &key));
+    if (!strcmp(key, "<<") && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
         return ARK_ERR(ARK_EFORMAT, "%s:%d: merge keys (<<) are not supported", b->path, b->line);
     }
     f->keys[f->node->count] = key;
@@ -200,29 +196,27 @@ static bool is_null(const char *s) {
     return !strcmp(s, "~") || !strcmp(s, "null") || !strcmp(s, "Null") || !strcmp(s, "NULL");
 }
 
-static ark_status on_scalar(builder *b, const struct fy_event_scalar_data *e) {
+static ark_status on_scalar(builder *b, const yaml_event_t *e) {
     frame *f = b->depth ? &b->stack[b->depth - 1] : NULL;
     if (f && f->node->kind == ARK_YAML_MAP && !f->has_key) {
-        if (e->anchor) {
+        if (e->data.scalar.anchor) {
             return ARK_ERR(ARK_EFORMAT, "%s:%d: a key must be plain text", b->path, b->line);
         }
-        return add_key(b, f, e->value);
+        return add_key(b, f, e);
     }
     ark_yaml_node *node;
     int index;
     ARK_TRY(new_node(b, ARK_YAML_SCALAR, &node));
-    ARK_TRY(new_anchor(b, e->anchor, node, &index));
-    ARK_TRY(take_text(b, e->value, &node->text));
-    node->quoted = e->value && fy_token_scalar_style(e->value) != FYSS_PLAIN;
+    ARK_TRY(new_anchor(b, e->data.scalar.anchor, node, &index));
+    ARK_TRY(take_text(b, e->data.scalar.value, e->data.scalar.length, &node->text));
+    node->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     if (!node->quoted && is_null(node->text)) {
         node->text = "";
     }
     return attach(b, node, 1, 0);
 }
 
-static ark_status on_alias(builder *b, struct fy_token *token) {
-    const char *name;
-    ARK_TRY(take_text(b, token, &name));
+static ark_status on_alias(builder *b, const char *name) {
     for (int i = b->anchor_count; i-- > 0;) {
         anchor *a = &b->anchors[i];
         if (!strcmp(a->name, name)) {
@@ -237,11 +231,11 @@ static ark_status on_alias(builder *b, struct fy_token *token) {
     return ARK_ERR(ARK_EFORMAT, "%s:%d: alias *%s names no earlier anchor", b->path, b->line, name);
 }
 
-static ark_status on_start(builder *b, ark_yaml_kind kind, struct fy_token *anchor_token) {
+static ark_status on_start(builder *b, ark_yaml_kind kind, const yaml_char_t *anchor_name) {
     ark_yaml_node *node;
     int index;
     ARK_TRY(new_node(b, kind, &node));
-    ARK_TRY(new_anchor(b, anchor_token, node, &index));
+    ARK_TRY(new_anchor(b, anchor_name, node, &index));
     ARK_TRY(attach(b, node, 0, 0));
     if (b->depth == MAX_DEPTH) {
         return ARK_ERR(ARK_EFORMAT, "%s:%d: nested deeper than %d levels", b->path, b->line, MAX_DEPTH);
@@ -315,76 +309,65 @@ static ark_status on_end(builder *b) {
     return ARK_OK;
 }
 
-static ark_status on_event(builder *b, struct fy_event *e) {
-    const struct fy_mark *mark = fy_event_start_mark(e);
-    if (mark) {
-        b->line = mark->line + 1;
-    }
-    if (fy_event_get_tag_token(e)) {
-        return ARK_ERR(ARK_EFORMAT, "%s:%d: tags (!) are not supported", b->path, b->line);
-    }
+static ark_status refuse_tag(const builder *b, const yaml_char_t *tag) {
+    return tag ? ARK_ERR(ARK_EFORMAT, "%s:%d: tags (!) are not supported", b->path, b->line) : ARK_OK;
+}
+
+static ark_status on_event(builder *b, const yaml_event_t *e) {
+    b->line = (int)e->start_mark.line + 1;
     switch (e->type) {
-    case FYET_DOCUMENT_START:
-        if (b->documents++) {
-            return ARK_ERR(ARK_EFORMAT, "%s:%d: more than one document", b->path, b->line);
-        }
-        return ARK_OK;
-    case FYET_SCALAR:
-        return on_scalar(b, &e->scalar);
-    case FYET_ALIAS:
-        return on_alias(b, e->alias.anchor);
-    case FYET_SEQUENCE_START:
-        return on_start(b, ARK_YAML_SEQ, e->sequence_start.anchor);
-    case FYET_MAPPING_START:
-        return on_start(b, ARK_YAML_MAP, e->mapping_start.anchor);
-    case FYET_SEQUENCE_END:
-    case FYET_MAPPING_END:
+    case YAML_DOCUMENT_START_EVENT:
+        return b->documents++ ? ARK_ERR(ARK_EFORMAT, "%s:%d: more than one document", b->path, b->line)
+                              : ARK_OK;
+    case YAML_SCALAR_EVENT:
+        ARK_TRY(refuse_tag(b, e->data.scalar.tag));
+        return on_scalar(b, e);
+    case YAML_ALIAS_EVENT:
+        return on_alias(b, (const char *)e->data.alias.anchor);
+    case YAML_SEQUENCE_START_EVENT:
+        ARK_TRY(refuse_tag(b, e->data.sequence_start.tag));
+        return on_start(b, ARK_YAML_SEQ, e->data.sequence_start.anchor);
+    case YAML_MAPPING_START_EVENT:
+        ARK_TRY(refuse_tag(b, e->data.mapping_start.tag));
+        return on_start(b, ARK_YAML_MAP, e->data.mapping_start.anchor);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
         return on_end(b);
     default:
         return ARK_OK;
     }
 }
 
-static ark_status syntax_error(const builder *b, struct fy_diag *diag) {
-    void *iter = NULL;
-    const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &iter);
-    if (!e) {
-        return ARK_ERR(ARK_EFORMAT, "%s:%d: not YAML", b->path, b->line);
+static ark_status syntax_error(const builder *b, const yaml_parser_t *p) {
+    if (p->error == YAML_MEMORY_ERROR) {
+        return no_memory(b);
     }
-    return ARK_ERR(ARK_EFORMAT, "%s:%d: %s", b->path, e->line > 0 ? e->line : b->line, e->msg);
+    if (p->error == YAML_READER_ERROR) {
+        return ARK_ERR(ARK_EFORMAT, "%s: %s at byte %zu", b->path, p->problem, p->problem_offset);
+    }
+    return ARK_ERR(ARK_EFORMAT, "%s:%zu: %s%s%s", b->path, p->problem_mark.line + 1, p->problem,
+        p->context ? " " : "", p->context ? p->context : "");
 }
 
 static ark_status read_events(builder *b, const char *text, size_t n) {
-    struct fy_diag_cfg diag_cfg;
-    fy_diag_cfg_default(&diag_cfg);
-    diag_cfg.fp = NULL;
-    struct fy_diag *diag = fy_diag_create(&diag_cfg);
-    if (!diag) {
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) {
         return no_memory(b);
     }
-    fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE, .diag = diag};
-    struct fy_parser *parser = fy_parser_create(&cfg);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     ark_status st = ARK_OK;
-    if (!parser || fy_parser_set_string(parser, text, n) != 0) {
-        st = no_memory(b);
-    }
     for (bool done = false; st == ARK_OK && !done;) {
-        struct fy_event *e = fy_parser_parse(parser);
-        if (!e) {
-            done = true;
-            if (fy_parser_get_stream_error(parser)) {
-                st = syntax_error(b, diag);
-            }
-        } else {
-            st = on_event(b, e);
-            fy_parser_event_free(parser, e);
+        yaml_event_t e;
+        if (!yaml_parser_parse(&parser, &e)) {
+            st = syntax_error(b, &parser);
+            break;
         }
+        done = e.type == YAML_STREAM_END_EVENT;
+        st = on_event(b, &e);
+        yaml_event_delete(&e);
     }
-    if (parser) {
-        fy_parser_destroy(parser);
-    }
-    fy_diag_destroy(diag);
+    yaml_parser_delete(&parser);
     return st;
 }
 
@@ -394,15 +377,7 @@ static ark_status build(document *doc, const char *text, size_t n) {
     b->doc = doc;
     b->path = doc->pub.path;
     b->line = 1;
-    ark_status st = ARK_OK;
-    const char *nul = memchr(text, 0, n);
-    if (nul) {
-        st = ARK_ERR(ARK_EFORMAT, "%s: NUL byte at offset %zu: not a text file in UTF-8", b->path,
-            (size_t)(nul - text));
-    }
-    if (st == ARK_OK && n > 0) {
-        st = read_events(b, text, n);
-    }
+    ark_status st = read_events(b, text, n);
     if (st == ARK_OK && !doc->pub.root) {
         st = new_node(b, ARK_YAML_SCALAR, &doc->pub.root);
         if (st == ARK_OK) {

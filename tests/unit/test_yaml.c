@@ -57,8 +57,8 @@ static void tree(void **state) {
 
 static void empty_files_are_null(void **state) {
     (void)state;
-    static const char *const texts[] = {"", "# nothing\n", "---\n", "null"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const texts[] = {"", "# nothing\n", "---\n", "null", "\xef\xbb\xbf"};
+    for (size_t i = 0; i < 5; i++) {
         ark_yaml *y = parse(texts[i]);
         assert_int_equal(y->root->kind, ARK_YAML_SCALAR);
         assert_string_equal(y->root->text, "");
@@ -141,8 +141,13 @@ static void refusals(void **state) {
     check_error(refuse("a: [1, 2\nb: 3\n"), ARK_EFORMAT, "c.yaml:");
     check_error(refuse("a: \"x\\0y\"\n"), ARK_EFORMAT, "c.yaml:1: text contains a NUL character");
     check_error(refuse("a: b: c\n"), ARK_EFORMAT, "c.yaml:1: ");
+    check_error(refuse("a: 1\nb: \xff\n"), ARK_EFORMAT, "c.yaml: invalid leading UTF-8 octet at byte 8");
+    check_error(refuse("a: \x1b[0m\n"), ARK_EFORMAT, "c.yaml: control characters are not allowed at byte 3");
+    check_error(refuse("%YAML 3.0\n---\na: 1\n"), ARK_EFORMAT, "c.yaml:1: found incompatible YAML document");
+    check_error(refuse("a:\n\t- b\n"), ARK_EFORMAT, "c.yaml:2: found character that cannot start any token");
     ark_yaml *y = NULL;
-    check_error(ark_yaml_parse("a: \0b\n", 6, "c.yaml", &y), ARK_EFORMAT, "c.yaml: NUL byte at offset 3");
+    check_error(
+        ark_yaml_parse("a: \0b\n", 6, "c.yaml", &y), ARK_EFORMAT, "c.yaml: control characters", "at byte 3");
     check_error(ark_yaml_read("/nonexistent/c.yaml", &y), ARK_EIO, "/nonexistent/c.yaml");
     assert_null(y);
 }
