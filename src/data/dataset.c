@@ -11,7 +11,7 @@
 
 static const size_t LIST_LIMIT = (size_t)1 << 30; /* bytes of a headerless list */
 
-static void free_one(ark_dataset *d) {
+void ark__dataset_clear(ark_dataset *d) {
     ark_free(d->name);
     for (int k = 0; d->classes && k < d->n_classes; k++) {
         ark_free(d->classes[k]);
@@ -243,7 +243,7 @@ void ark_datasets_free(ark_datasets *d) {
         return;
     }
     for (size_t i = 0; d->items && i < d->n; i++) {
-        free_one(&d->items[i]);
+        ark__dataset_clear(&d->items[i]);
     }
     ark_free(d->items);
     ark_free(d->path);

@@ -84,6 +84,9 @@ ark_status ark__rows_add(ark__rows *r, const ark__row *row, const char *file, si
 ark_status ark__rows_finish(ark__rows *r) ARK_MUST_CHECK;
 void ark__rows_free(ark__rows *r);
 
+/** Free what a dataset holds, not the struct. */
+void ark__dataset_clear(ark_dataset *d);
+
 /** CSV with a header: the column of the image by the spec or by its usual names, -1 when there is none. */
 long ark__csv_image_column(const ark__spec *s, const ark_csv *t);
 /** All rows of a CSV list. split as in ark__list_spec. */
