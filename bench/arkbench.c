@@ -1,10 +1,12 @@
 /* arkbench: one op at a time, right and fast.
  *
- *   arkbench [--mode C|B|P] [--dtype f32|bf16] [--threads N] [--batch N] [--backend NAME] PROBLEM... | @FILE...
+ *   arkbench [--mode C|B|P] [--dtype f32|bf16] [--threads N] [--batch N] [--backend NAME]
+ *            PROBLEM... | @FILE...
  *
- * C compares a backend with ref (exit 1 when one differs), B runs with 1, 2 and 3 threads and wants equal bytes, P (the default)
- * times forward and backward and divides by what this machine reaches in the same run: the fraction is the larger of
- * arithmetic / peak arithmetic and bytes / peak copy rate, over the time. Problems are explained in problem.h. */
+ * C compares a backend with ref (exit 1 when one differs), B runs with 1, 2 and 3 threads and wants equal
+ * bytes, P (the default) times forward and backward and divides by what this machine reaches in the same run:
+ * the fraction is the larger of arithmetic / peak arithmetic and bytes / peak copy rate, over the time.
+ * Problems are explained in problem.h. */
 #include "backend/cpu/peak.h"
 #include "base/alloc.h"
 #include "base/err.h"
@@ -34,7 +36,7 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- C and B: comparing ---------------------------------------------------------------------------------------------- */
+/* --- C and B: comparing --- */
 
 typedef struct {
     const char *what;
@@ -107,7 +109,7 @@ static ark_status compare(bench *o, const problem *q, const char *backend, int t
     return st;
 }
 
-/* ---- P: timing --------------------------------------------------------------------------------------------------------- */
+/* --- P: timing --- */
 
 static ark_status best_of(bed *b, ark_status (*run)(bed *), double *ms) {
     ARK_TRY(run(b));
@@ -198,7 +200,7 @@ static ark_status time_flat(bench *o, const problem *q) {
     return st;
 }
 
-/* ---- command line -------------------------------------------------------------------------------------------------------- */
+/* --- command line --- */
 
 static ark_status run_line(bench *o, const char *line) {
     problem q;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* --- text --- */
 
 static ark_status parse_dims(const char *text, problem *p) {
     for (const char *at = text; p->ndim < 3; at++) {
@@ -103,7 +103,7 @@ bool problem_is_flat(const problem *p) {
     return known[find(p->op)].flat;
 }
 
-/* ---- plan ---------------------------------------------------------------------------------------------------------- */
+/* --- plan --- */
 
 static ark_tensor *input(
     ark_plan *p, const char *name, int ndim, int64_t d1, int64_t d2, int64_t d3, bool grad) {
@@ -116,7 +116,8 @@ static ark_tensor *param(ark_plan *p, const char *name, int ndim, int64_t d0, in
     return ark_plan_param(p, name, ndim, dims, ARK_INIT_TRUNC_NORMAL_02);
 }
 
-/* x in the compute dtype: inputs are f32, so for bf16 a layer norm goes before; only its output's memory matters. */
+/* x in the compute dtype: inputs are f32, so for bf16 a layer norm goes before; only its output's memory
+ * matters. */
 static ark_tensor *in_cdt(ark_plan *p, ark_tensor *x) {
     if (ark_plan_cdt(p) == ARK_F32) {
         return x;
@@ -204,7 +205,7 @@ void bed_free(bed *b) {
     *b = (bed){0};
 }
 
-/* ---- data ---------------------------------------------------------------------------------------------------------- */
+/* --- data --- */
 
 static void draw(void *dst, ark_dtype dtype, int64_t n, uint64_t seed, uint64_t stream, float scale) {
     ark_rng rng = ark_rng_at(seed, ARK_RNG_TEST, stream, 0, 0);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Check the form of commit subjects: "area: imperative summary", at most 72 characters, no full
-# stop. Areas are folders.
+# stop. Areas are folders, or "folder/folder".
 #
 #   scripts/commit-msg.sh FILE            one message (as .git/hooks/commit-msg calls it)
 #   scripts/commit-msg.sh --range A..B    every commit of a range
@@ -18,13 +18,13 @@ complain() {
 check() {
     local subject=$1 area text
     [[ $subject =~ ^(Merge|Revert|fixup!|squash!)\  ]] && return
-    if [[ ! $subject =~ ^([a-z,\ ]+):\ (.+)$ ]]; then
+    if [[ ! $subject =~ ^([a-z,\ /]+):\ (.+)$ ]]; then
         complain "$subject" "not of the form 'area: summary'"
         return
     fi
     text=${BASH_REMATCH[2]}
     for area in ${BASH_REMATCH[1]//,/ }; do
-        [[ " $areas " == *" $area "* ]] || complain "$subject" "area '$area' is none of: $areas"
+        [[ " $areas " == *" ${area%%/*} "* ]] || complain "$subject" "area '$area' is none of: $areas"
     done
     ((${#subject} <= 72)) || complain "$subject" "${#subject} characters, limit 72"
     [[ $text != *. ]] || complain "$subject" "ends with a full stop"

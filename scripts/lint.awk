@@ -159,7 +159,7 @@ function check_declaration(    name) {
     if (statement ~ /^[ \t]*((static|inline|extern)[ \t]+)*ark_status[ \t]/ && statement !~ /ARK_MUST_CHECK/) {
         finding("must-check", statement_at, name " returns ark_status without ARK_MUST_CHECK")
     }
-    if (FILENAME ~ /^(src|include)\// && name !~ /^(ark_|cli_|cmd_)/ && statement !~ /_Noreturn|__attribute__/) {
+    if (FILENAME ~ /^(src|include)\// && name !~ /^(ark_|cli_|cmd_|ARK_)/ && statement !~ /_Noreturn|__attribute__/) {
         finding("prefix", statement_at, name " lacks the prefix ark_")
     }
 }

@@ -1,4 +1,5 @@
-/* arkfm readout: logistic regression on frozen embeddings of several models, compared on the same test images. */
+/* arkfm readout: logistic regression on frozen embeddings of several models, compared on the same test
+ * images. */
 #include "app/cli/readout.h"
 
 #include "app/cli/cli.h"
@@ -217,7 +218,7 @@ static int run(cli_ctx *ctx, const request *q) {
         st = compare(q, &c, dev);
     }
     if (st == ARK_OK && q->html) {
-        st = readout_report(q->html, &c, runs, q->runs.n, q->command);
+        st = cli_readout_report(q->html, &c, runs, q->runs.n, q->command);
     }
     int rc = 0;
     if (st != ARK_OK) {

@@ -34,7 +34,7 @@ typedef struct run_ref {
 } run_ref;
 
 /** Write the comparison, ROC curves and the runs' training curves as one HTML file. */
-ark_status readout_report(const char *path, const comparison *c, const run_ref *runs, size_t n_runs,
+ark_status cli_readout_report(const char *path, const comparison *c, const run_ref *runs, size_t n_runs,
     const char *command) ARK_MUST_CHECK;
 
 #endif

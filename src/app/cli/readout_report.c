@@ -256,7 +256,7 @@ static ark_status fill(
     return ARK_OK;
 }
 
-ark_status readout_report(
+ark_status cli_readout_report(
     const char *path, const comparison *c, const run_ref *runs, size_t n_runs, const char *command) {
     char subtitle[200];
     ark_html *h;
