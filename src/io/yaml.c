@@ -1,4 +1,4 @@
-/* libfyaml's events become our tree; its own document builder is not used, because it expands aliases
+/* libyaml's events become our tree; its own document builder is not used, because it expands aliases
  * unbounded. */
 #include "io/yaml.h"
 

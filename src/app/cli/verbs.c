@@ -19,5 +19,7 @@ const cli_verb cli_verbs[] = {
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
+    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
+        cmd_synth},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);

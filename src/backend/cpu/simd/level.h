@@ -19,7 +19,7 @@
 #define ARK_LEVEL_v2 2
 #define ARK_LEVEL_v3 3
 #define ARK_LEVEL_v4 4
-#if (ARK_GLUE(ARK_LEVEL, ARK_ISA) >= 3 && !defined(__AVX2__)) || \
+#if (ARK_GLUE(ARK_LEVEL, ARK_ISA) >= 3 && !defined(__AVX2__)) ||                                             \
     (ARK_GLUE(ARK_LEVEL, ARK_ISA) >= 4 && !defined(__AVX512F__))
 #error "this CPU level is compiled without its instructions"
 #endif
