@@ -1,5 +1,5 @@
-/* Whole runs on a handful of drawn images: the folder they leave, and that stopping anywhere, resuming, and the
- * number of threads change no byte of the weights. */
+/* Whole runs on a handful of drawn images: the folder they leave, and that stopping anywhere, resuming, and
+ * the number of threads change no byte of the weights. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/rng.h"

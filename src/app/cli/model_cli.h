@@ -62,8 +62,8 @@ typedef struct cli_images {
 
 /** --on-bad-sample: "fail" (also NULL) or "skip"; 0, or CLI_USAGE. */
 int cli_on_bad(const char *word, bool *skip);
-/** From the positional arguments from `first` on; a folder stands for its .png, .jpg and .jpeg files, by name.
- * ARK_EINVAL when that leaves nothing. */
+/** From the positional arguments from `first` on; a folder stands for its .png, .jpg and .jpeg files, by
+ * name. ARK_EINVAL when that leaves nothing. */
 ark_status cli_images_from_args(const cli_ctx *c, size_t first, cli_images *out) ARK_MUST_CHECK;
 /** From a text file, one path a line. */
 ark_status cli_images_from_list(const cli_ctx *c, const char *path, cli_images *out) ARK_MUST_CHECK;
