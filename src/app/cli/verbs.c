@@ -2,7 +2,8 @@
 
 /* A verb that is not listed here is not built yet; its declaration in cli.h is then unused. */
 const cli_verb cli_verbs[] = {
-    {"synth", "DIR [--seed N] [--images N] [--size N]", "write phantom chest X-ray datasets", cmd_synth},
+    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
+        cmd_synth},
     {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
     {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
@@ -19,7 +20,7 @@ const cli_verb cli_verbs[] = {
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
-    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
-        cmd_synth},
+    {"bench", "step|infer [--model swin_tiny] [--batch 16] [--dtype f32|bf16] [--runs 5]",
+        "speed on random data, beside the measured peak of this processor", cmd_bench},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
