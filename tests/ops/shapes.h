@@ -64,7 +64,7 @@ static const op_shape op_shapes[] = {
     {ARK_OP_LINEAR, "grid_no_bias", {ARK_ACT_NONE}, {{3, 5, 7, 64}, {32, 64}}},
     LAYERNORM("swin_96", 784, 96),
     LAYERNORM("swin_1536", 49, 1536),
-    LAYERNORM("width_1", 5, 1),
+    LAYERNORM("width_1_extreme", 5, 1),
     LAYERNORM("width_7", 33, 7),
     LAYERNORM("width_17", 31, 17),
     LAYERNORM("width_31", 1, 31),
