@@ -36,7 +36,7 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* --- C and B: comparing --- */
+/* ---- C and B: comparing --------------------------------------------------------------------- */
 
 typedef struct {
     const char *what;
@@ -109,7 +109,7 @@ static ark_status compare(bench *o, const problem *q, const char *backend, int t
     return st;
 }
 
-/* --- P: timing --- */
+/* ---- P: timing ------------------------------------------------------------------------------ */
 
 static ark_status best_of(bed *b, ark_status (*run)(bed *), double *ms) {
     ARK_TRY(run(b));
@@ -200,7 +200,7 @@ static ark_status time_flat(bench *o, const problem *q) {
     return st;
 }
 
-/* --- command line --- */
+/* ---- command line --------------------------------------------------------------------------- */
 
 static ark_status run_line(bench *o, const char *line) {
     problem q;

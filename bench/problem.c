@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- text --- */
+/* ---- text ----------------------------------------------------------------------------------- */
 
 static ark_status parse_dims(const char *text, problem *p) {
     for (const char *at = text; p->ndim < 3; at++) {
@@ -103,7 +103,7 @@ bool problem_is_flat(const problem *p) {
     return known[find(p->op)].flat;
 }
 
-/* --- plan --- */
+/* ---- plan ----------------------------------------------------------------------------------- */
 
 static ark_tensor *input(
     ark_plan *p, const char *name, int ndim, int64_t d1, int64_t d2, int64_t d3, bool grad) {
@@ -205,7 +205,7 @@ void bed_free(bed *b) {
     *b = (bed){0};
 }
 
-/* --- data --- */
+/* ---- data ----------------------------------------------------------------------------------- */
 
 static void draw(void *dst, ark_dtype dtype, int64_t n, uint64_t seed, uint64_t stream, float scale) {
     ark_rng rng = ark_rng_at(seed, ARK_RNG_TEST, stream, 0, 0);

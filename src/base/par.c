@@ -32,9 +32,22 @@ void ark_parallel(int threads, int64_t tasks, void (*body)(void *ctx, int64_t ta
         body(ctx, t, omp_get_thread_num());
     }
 }
+
+int ark_parallel_limit(int threads) {
+    int before = omp_get_max_threads();
+    if (before != threads) {
+        omp_set_num_threads(threads);
+    }
+    return before;
+}
 #else
 void ark_parallel(int threads, int64_t tasks, void (*body)(void *ctx, int64_t task, int thread), void *ctx) {
     (void)threads;
     serial(tasks, body, ctx);
+}
+
+int ark_parallel_limit(int threads) {
+    (void)threads;
+    return 1;
 }
 #endif

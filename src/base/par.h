@@ -10,6 +10,10 @@
  *  inside a parallel region, runs serially with thread 0. */
 void ark_parallel(int threads, int64_t tasks, void (*body)(void *ctx, int64_t task, int thread), void *ctx);
 
+/** Bound the threads that other libraries' parallel regions take when called from this thread; returns the
+ *  former bound, to be set again afterwards. Regions of ark_parallel are not affected. */
+int ark_parallel_limit(int threads);
+
 /** Processors this process may run on (affinity respected), at least 1. */
 int ark_cpu_count(void);
 

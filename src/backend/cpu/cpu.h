@@ -87,38 +87,24 @@ static inline void *ark_at(const ark_tensor *t, void *base, int64_t elements) {
 }
 
 /* Kernels of this folder, gathered in backend.c. */
-ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch);
-ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_linear_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch);
-ark_status ark_cpu_attn_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_attn_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch);
-ark_status ark_cpu_layernorm_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_layernorm_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_patchify_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_patchify_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_patch_merge_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_patch_merge_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_residual_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_residual_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_avgpool_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_avgpool_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_bce_logits_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_bce_logits_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_softmax_ce_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_softmax_ce_bwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_mse_fwd(const ark_call *c, const ark_node *n);
-ark_status ark_cpu_mse_bwd(const ark_call *c, const ark_node *n);
+#define ARK_OP(NAME, name, grad)                                                                             \
+    ark_status ark_cpu_##name##_fwd(const ark_call *c, const ark_node *n);                                   \
+    ark_status ark_cpu_##name##_bwd(const ark_call *c, const ark_node *n);
+#include "core/ops.def"
+#undef ARK_OP
+ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
+ark_status ark_cpu_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
+ark_status ark_cpu_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 /* Frees a priv that is one block of memory. */
 void ark_cpu_release(ark_dev *dev, ark_node *n);
 
 /* Flat updates (flat.c). */
-ark_status ark_cpu_ema(ark_dev *dev, float *teacher, const float *student, float m, int64_t n);
-ark_status ark_cpu_sgd(ark_dev *dev, float *w, const float *g, float *buf, int64_t n, const ark_sgd *o);
+ark_status ark_cpu_ema(ark_dev *dev, float *teacher, const float *student, float m, int64_t n) ARK_MUST_CHECK;
+ark_status ark_cpu_sgd(
+    ark_dev *dev, float *w, const float *g, float *buf, int64_t n, const ark_sgd *o) ARK_MUST_CHECK;
 ark_status ark_cpu_adamw(
-    ark_dev *dev, float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o);
-ark_status ark_cpu_sum_squares(ark_dev *dev, const float *g, int64_t n, double *out);
-ark_status ark_cpu_to_bf16(ark_dev *dev, uint16_t *dst, const float *src, int64_t n);
+    ark_dev *dev, float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o) ARK_MUST_CHECK;
+ark_status ark_cpu_sum_squares(ark_dev *dev, const float *g, int64_t n, double *out) ARK_MUST_CHECK;
+ark_status ark_cpu_to_bf16(ark_dev *dev, uint16_t *dst, const float *src, int64_t n) ARK_MUST_CHECK;
 
 #endif

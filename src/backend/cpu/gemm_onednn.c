@@ -11,8 +11,8 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "base/par.h"
 
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 
@@ -43,21 +43,6 @@ struct ark_gemm_pool {
 static ark_status check(dnnl_status_t st, const char *what) {
     return st == dnnl_success ? ARK_OK
                               : ARK_ERR(ARK_EDEVICE, "oneDNN: %s failed with status %d", what, (int)st);
-}
-
-/* OpenMP's thread limit of the calling thread, set to one; returns what to restore. */
-static int alone(void) {
-    int before = omp_get_max_threads();
-    if (before != 1) {
-        omp_set_num_threads(1);
-    }
-    return before;
-}
-
-static void restore(int before) {
-    if (before != 1) {
-        omp_set_num_threads(before);
-    }
 }
 
 /* Keep oneDNN to the level of our own kernels. It refuses once it has looked at the processor, which then
@@ -326,9 +311,9 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
     *g = (ark_gemm){.desc = *d, .pool = p, .widen = d->in == ARK_BF16 && !p->native_bf16};
     ark_status st = ARK_NEW(&g->per_thread, (size_t)p->threads, "a matrix product");
     if (st == ARK_OK) {
-        int before = alone();
+        int before = ark_parallel_limit(1);
         dnnl_status_t made = build(g);
-        restore(before);
+        (void)ark_parallel_limit(before);
         if (made != dnnl_success) {
             st = ARK_ERR(made == dnnl_out_of_memory ? ARK_ENOMEM : ARK_EDEVICE,
                 "oneDNN: no product of (%lld,%lld) by (%lld,%lld), status %d", (long long)d->m,
@@ -406,9 +391,9 @@ static dnnl_status_t execute_widened(
 
 ark_status ark_gemm_run(
     const ark_gemm *g, int thread, const void *a, const void *b, const float *bias, void *c, void *scratch) {
-    int before = alone();
+    int before = ark_parallel_limit(1);
     dnnl_status_t st = (g->widen ? execute_widened : execute)(g, thread, a, b, bias, c, scratch);
-    restore(before);
+    (void)ark_parallel_limit(before);
     return check(st, "a matrix product");
 }
 

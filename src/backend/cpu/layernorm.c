@@ -78,7 +78,7 @@ static void bwd_task(void *ctx, int64_t task, int thread) {
         int64_t at = r * j->cols;
         const float *xr = ark_read(k, x->dtype, ark_ptr(j->c, x), at, j->cols, in);
         const float *dyr = ark_read(k, y->dtype, ark_grad_ptr(j->c, y), at, j->cols, grad);
-        float *dxr = dx ? ark_write_begin(x->dtype, dx, at, j->n->acc[X], line) : NULL;
+        float *dxr = dx ? ark_write_begin(x->dtype, dx, at, j->n->acc[X], line) : line;
         k->layernorm_grad(dxr, dgamma, dbeta, dyr, xr, gamma, mean[r], rstd[r], j->cols);
         if (dx) {
             ark_write_end(k, x->dtype, dx, at, j->cols, j->n->acc[X], dxr, old);

@@ -44,50 +44,11 @@ static inline int64_t ark_attn_work(int64_t tokens, int64_t dim) {
     return 7 * rows * cols + 2 * cols * rows + 2 * rows * rows;
 }
 
-/* X(name, arguments): feeds the table, the prototypes of every level and the tables' contents. */
-#define ARK_SIMD_LIST(X)                                                                                     \
-    /* bfloat16 to float32 and back (nearest even, NaN kept) */                                              \
-    X(widen, (float *dst, const uint16_t *src, int64_t n))                                                   \
-    X(narrow, (uint16_t * dst, const float *src, int64_t n))                                                 \
-    /* y += x; y = x + s h; y = s h; y += s h */                                                             \
-    X(add, (float *y, const float *x, int64_t n))                                                            \
-    X(add_scaled, (float *y, const float *x, const float *h, float s, int64_t n))                            \
-    X(scale, (float *y, const float *h, float s, int64_t n))                                                 \
-    /* s[j] += sum over rows of x[i][j] */                                                                   \
-    X(column_sums, (float *s, const float *x, int64_t rows, int64_t cols, int64_t ld))                       \
-    /* activations; y may be z, dz may be dy */                                                              \
-    X(gelu, (float *y, const float *z, int64_t n))                                                           \
-    X(gelu_grad, (float *dz, const float *dy, const float *z, int64_t n))                                    \
-    X(relu, (float *y, const float *z, int64_t n))                                                           \
-    X(relu_grad, (float *dz, const float *dy, const float *y, int64_t n))                                    \
-    X(exp, (float *y, const float *x, int64_t n))                                                            \
-    /* one row of layer normalisation; mean and rstd may be NULL; dgamma, dbeta +=, dx = */                  \
-    X(layernorm, (float *y, float *mean, float *rstd, const float *x, const float *gamma, const float *beta, \
-                     float eps, int64_t n))                                                                  \
-    X(layernorm_grad, (float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,              \
-                          const float *gamma, float mean, float rstd, int64_t n))                            \
-    X(attn_forward, (const ark_attn_tile *t))                                                                \
-    X(attn_backward, (const ark_attn_tile *t))                                                               \
-    /* c (m,n; ldc) = or += a b, a(i,l) = a[i a_row + l a_col], b (k,n; ldb) */                              \
-    X(gemm, (float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col, const float *b,            \
-                int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate))                              \
-    /* dst (cols,rows; ldd) = src (rows,cols; lds) transposed */                                             \
-    X(transpose, (float *dst, int64_t ldd, const float *src, int64_t lds, int64_t rows, int64_t cols))       \
-    /* parameter updates, see ark_backend */                                                                 \
-    X(ema, (float *teacher, const float *student, float m, int64_t n))                                       \
-    X(sgd, (float *w, const float *g, float *buf, int64_t n, const ark_sgd *o))                              \
-    X(adamw, (float *w, const float *g, float *m, float *v, int64_t n, const ark_adamw *o))                  \
-    X(sum_squares, (double *out, const float *g, int64_t n))                                                 \
-    /* `rounds` rounds of independent multiply-adds in registers; adds the operations done */                \
-    X(peak_f32, (double *flops, int64_t rounds))                                                             \
-    /* the same with bf16 pairs; adds nothing where this level has no such instruction */                    \
-    X(peak_bf16, (double *flops, int64_t rounds))
-
 typedef struct ark_simd {
     const char *level; /* "v2", "v3", "v4" */
-#define ARK_SIMD_FIELD(name, args) void(*name) args;
-    ARK_SIMD_LIST(ARK_SIMD_FIELD)
-#undef ARK_SIMD_FIELD
+#define ARK_SIMD(name, args) void(*name) args;
+#include "backend/cpu/simd.def"
+#undef ARK_SIMD
 } ark_simd;
 
 /** Table of the best level this processor has, or of the lower one that the environment's

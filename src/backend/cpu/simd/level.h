@@ -27,9 +27,9 @@
 #define ARK_TEXT_(x) #x
 #define ARK_TEXT(x) ARK_TEXT_(x)
 
-#define ARK_SIMD_PROTOTYPE(name, args) void ARK_FN(name) args;
-ARK_SIMD_LIST(ARK_SIMD_PROTOTYPE)
-#undef ARK_SIMD_PROTOTYPE
+#define ARK_SIMD(name, args) void ARK_FN(name) args;
+#include "backend/cpu/simd.def"
+#undef ARK_SIMD
 
 #if defined(__AVX512F__)
 enum { ARK_LANES = 16, ARK_REGISTERS = 32 };

@@ -63,7 +63,7 @@ static attention sizes(const ark_node *n) {
 }
 
 /* One block: the struct, then its arrays. */
-ark_status ark_cpu_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
+ark_status ark_cpu_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     attention a = sizes(n);
     const size_t places = (size_t)(a.windows * a.T), pairs = (size_t)(a.T * a.T);
     char *block =
@@ -145,7 +145,7 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
     ark_simd_of(j->c)->attn_forward(&t);
 }
 
-ark_status ark_cpu_attn_fwd(const ark_call *c, const ark_node *n) {
+ark_status ark_cpu_window_attn_fwd(const ark_call *c, const ark_node *n) {
     job j = job_of(c, n);
     ark_parallel(c->dev->threads, c->batch * j.a->windows * j.a->heads, fwd_task, &j);
     return ARK_OK;
@@ -199,7 +199,7 @@ static void reduce_task(void *ctx, int64_t head, int thread) {
     }
 }
 
-ark_status ark_cpu_attn_bwd(const ark_call *c, const ark_node *n) {
+ark_status ark_cpu_window_attn_bwd(const ark_call *c, const ark_node *n) {
     job j = job_of(c, n);
     ark_parallel(c->dev->threads, j.chunks * j.a->heads, bwd_task, &j);
     ark_parallel(c->dev->threads, j.a->heads, reduce_task, &j);
