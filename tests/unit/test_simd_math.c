@@ -1,0 +1,239 @@
+/* Inner kernels of the CPU backend at every level this processor has, against libm in double and plain loops.
+ * The bounds are those that simd/math.h states. */
+#include "backend/cpu/rows.h"
+#include "backend/cpu/simd.h"
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const levels[] = {"v2", "v3", "v4"};
+
+/* Run body once per level; levels that this processor lacks are left out. */
+static void at_each_level(void (*body)(const ark_simd *k)) {
+    for (int i = 0; i < 3; i++) {
+        const ark_simd *k = NULL;
+        assert_int_equal(setenv("ARK_CPU_ISA", levels[i], 1), 0);
+        if (ark_simd_pick(&k) == ARK_OK) {
+            assert_string_equal(k->level, levels[i]);
+            body(k);
+        }
+    }
+    unsetenv("ARK_CPU_ISA");
+}
+
+enum { N = 100003 };
+
+/* N values from lo to hi, and results of a kernel on them. */
+static float x[N], y[N], ones[N];
+
+static void sweep(double lo, double hi) {
+    for (int i = 0; i < N; i++) {
+        x[i] = (float)(lo + (hi - lo) * i / (N - 1));
+        ones[i] = 1.0f;
+    }
+}
+
+static double phi(double t) {
+    return 0.5 * erfc(-t * M_SQRT1_2);
+}
+
+static void exp_bound(const ark_simd *k) {
+    sweep(-86.9, 87.9);
+    k->exp(y, x, N);
+    for (int i = 0; i < N; i++) {
+        assert_true(fabs((double)y[i] / exp((double)x[i]) - 1.0) < 1.5e-7);
+    }
+    float edges[4] = {-1000.0f, -INFINITY, 0.0f, NAN}, e[4];
+    k->exp(e, edges, 4);
+    assert_true(e[0] >= 0.0f && e[0] < 1.7e-38f && e[1] == e[0] && e[2] == 1.0f && isnan(e[3]));
+}
+
+static void test_exp(void **state) {
+    (void)state;
+    at_each_level(exp_bound);
+}
+
+/* z Phi(z): the relative error of Phi shows through. */
+static void gelu_bound(const ark_simd *k) {
+    const double from[3] = {-5.0, -13.0, 0.0}, to[3] = {0.0, -5.0, 30.0}, bound[3] = {1e-6, 1e-5, 6e-7};
+    for (int part = 0; part < 3; part++) {
+        sweep(from[part], to[part]);
+        k->gelu(y, x, N);
+        for (int i = 0; i < N; i++) {
+            double want = (double)x[i] * phi((double)x[i]);
+            assert_true(fabs((double)y[i] - want) <= bound[part] * fabs(want));
+        }
+    }
+    float edges[4] = {0.0f, INFINITY, NAN, -1e30f}, e[4];
+    k->gelu(e, edges, 4);
+    assert_true(e[0] == 0.0f && isinf(e[1]) && isnan(e[2]) && fabsf(e[3]) < 1e-6f);
+}
+
+static void test_gelu(void **state) {
+    (void)state;
+    at_each_level(gelu_bound);
+}
+
+static void gelu_grad_bound(const ark_simd *k) {
+    sweep(-12.0, 12.0);
+    k->gelu_grad(y, ones, x, N);
+    for (int i = 0; i < N; i++) {
+        double t = (double)x[i];
+        double want = phi(t) + t * exp(-0.5 * t * t) / sqrt(2.0 * M_PI);
+        assert_true(fabs((double)y[i] - want) < 3e-7);
+    }
+}
+
+static void test_gelu_grad(void **state) {
+    (void)state;
+    at_each_level(gelu_grad_bound);
+}
+
+/* All 65536 bf16 values, and values halfway between them. */
+static void bf16_exact(const ark_simd *k) {
+    static uint16_t all[65536], back[65536];
+    static float wide[65536];
+    for (int i = 0; i < 65536; i++) {
+        all[i] = (uint16_t)i;
+    }
+    k->widen(wide, all, 65536);
+    k->narrow(back, wide, 65536);
+    for (int i = 0; i < 65536; i++) {
+        float want = ark_bf16_to_f32((uint16_t)i);
+        assert_memory_equal(&wide[i], &want, sizeof want);
+        assert_int_equal(back[i], ark_f32_to_bf16(want));
+    }
+    for (int i = 0; i < 65536; i++) {
+        uint32_t bits = (uint32_t)i << 16 | 0x8000u;
+        memcpy(&wide[i], &bits, sizeof bits);
+    }
+    k->narrow(back, wide, 65536);
+    for (int i = 0; i < 65536; i++) {
+        assert_int_equal(back[i], ark_f32_to_bf16(wide[i]));
+    }
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    at_each_level(bf16_exact);
+}
+
+static void fill(float *v, int64_t n, uint64_t stream) {
+    ark_rng rng = ark_rng_at(1, ARK_RNG_TEST, stream, 0, 0);
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = 2.0f * ark_rng_f32(&rng) - 1.0f;
+    }
+}
+
+/* Every remainder of rows and columns, both orientations of a, set and added. */
+static void gemm_exact(const ark_simd *k) {
+    enum { MAX_M = 27, MAX_N = 83, K = 19, LD = 90 };
+    static float a[MAX_M * K], b[K * LD], c[MAX_M * LD], before[MAX_M * LD];
+    fill(a, MAX_M * K, 1);
+    fill(b, K * LD, 2);
+    fill(before, MAX_M * LD, 3);
+    for (int m = 1; m <= MAX_M; m++) {
+        for (int n = 1; n <= MAX_N; n += n < 40 ? 1 : 7) {
+            bool turned = m % 2, accumulate = n % 2;
+            memcpy(c, before, sizeof c);
+            k->gemm(c, LD, a, turned ? 1 : K, turned ? MAX_M : 1, b, LD, m, n, K, accumulate);
+            for (int i = 0; i < MAX_M; i++) {
+                for (int j = 0; j < LD; j++) {
+                    double want = (double)before[i * LD + j];
+                    if (i < m && j < n) {
+                        want = accumulate ? want : 0.0;
+                        for (int l = 0; l < K; l++) {
+                            want +=
+                                (double)(turned ? a[l * MAX_M + i] : a[i * K + l]) * (double)b[l * LD + j];
+                        }
+                    }
+                    assert_true(fabs((double)c[i * LD + j] - want) < 4e-6);
+                }
+            }
+        }
+    }
+}
+
+static void test_gemm(void **state) {
+    (void)state;
+    at_each_level(gemm_exact);
+}
+
+static void transpose_exact(const ark_simd *k) {
+    enum { ROWS = 53, COLS = 37, LDS = 40, LDD = 64 };
+    static float src[ROWS * LDS], dst[COLS * LDD];
+    fill(src, ROWS * LDS, 4);
+    for (int rows = 1; rows <= ROWS; rows += 4) {
+        for (int cols = 1; cols <= COLS; cols += 3) {
+            memset(dst, 0, sizeof dst);
+            k->transpose(dst, LDD, src, LDS, rows, cols);
+            for (int i = 0; i < COLS; i++) {
+                for (int j = 0; j < LDD; j++) {
+                    assert_true(dst[i * LDD + j] == (i < cols && j < rows ? src[j * LDS + i] : 0.0f));
+                }
+            }
+        }
+    }
+}
+
+static void test_transpose(void **state) {
+    (void)state;
+    at_each_level(transpose_exact);
+}
+
+static void test_unknown_level(void **state) {
+    (void)state;
+    const ark_simd *k = NULL;
+    assert_int_equal(setenv("ARK_CPU_ISA", "v9", 1), 0);
+    assert_int_equal(ark_simd_pick(&k), ARK_EINVAL);
+    assert_null(k);
+    unsetenv("ARK_CPU_ISA");
+    assert_int_equal(ark_simd_pick(&k), ARK_OK);
+}
+
+/* Pieces follow each other, cover the batch, and have only sizes that were announced. */
+static void test_rows(void **state) {
+    (void)state;
+    const int64_t samples[] = {1, 3, 49, 100, 196, 317, 320, 321, 331, 784, 3136, 3137, 9216};
+    for (size_t s = 0; s < sizeof samples / sizeof *samples; s++) {
+        for (int64_t planned = 1; planned <= 70; planned += 23) {
+            ark_row_cut cut = ark_row_cut_new(samples[s], planned);
+            assert_in_range(cut.sizes, 1, ARK_ROW_SIZES);
+            for (int64_t batch = 1; batch <= planned; batch++) {
+                int64_t at = 0;
+                for (int64_t i = 0; i < ark_row_pieces(&cut, batch); i++) {
+                    ark_row_piece p = ark_row_piece_at(&cut, batch, i);
+                    assert_int_equal(p.first, at);
+                    assert_in_range(p.size, 0, cut.sizes - 1);
+                    assert_int_equal(p.rows, cut.rows[p.size]);
+                    assert_in_range(p.rows, 1, ARK_ROW_TARGET);
+                    at += p.rows;
+                }
+                assert_int_equal(at, batch * samples[s]);
+            }
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_gelu),
+        cmocka_unit_test(test_gelu_grad),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_unknown_level),
+        cmocka_unit_test(test_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
