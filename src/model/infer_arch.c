@@ -68,11 +68,13 @@ ark_status ark_arch_infer(const ark_weight_file *f, int size_px, ark_arch *out, 
         return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight is %s", f->path,
             conv ? "not (channels, 3, patch, patch)" : "missing");
     }
-    for (int i = 0; i < 3; i++) {
-        if (conv->shape[i] < 1 || conv->shape[i] > 4096) {
-            return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight: dimension %d is %lld, limit 4096",
-                f->path, i, (long long)conv->shape[i]);
-        }
+    if (conv->shape[1] != 3) {
+        return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight takes images of %lld channels, not 3",
+            f->path, (long long)conv->shape[1]);
+    }
+    if (conv->shape[0] < 1 || conv->shape[0] > 4096 || conv->shape[2] < 1 || conv->shape[2] > 4096) {
+        return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight: %lld channels of patches of side %lld",
+            f->path, (long long)conv->shape[0], (long long)conv->shape[2]);
     }
     a.embed = (int)conv->shape[0];
     a.in_chans = (int)conv->shape[1];

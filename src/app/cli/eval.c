@@ -224,6 +224,7 @@ static int print_json(const args *a, const work *w) {
     json_object_set_new(o, "mean_auroc", cli_number(s->mean_auroc));
     if (r->boot) {
         json_object_set_new(o, "mean_auroc_ci", json_interval(r->macro.auroc.ci));
+        json_object_set_new(o, "mean_auroc_resamples", json_integer((json_int_t)r->macro.auroc.used));
         json_object_set_new(o, "replicates", json_integer(a->replicates));
         json_object_set_new(o, "seed", json_integer(a->seed));
     }
