@@ -9,11 +9,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum {
-    PRECISION =
-        32 - 8 - 2, /* bits of a fixed-point weight: 8 for the pixel, 2 for sign and overshoot are left */
-    LANES = 16,     /* pixels summed side by side */
-};
+/* Bits of a fixed-point weight: 8 for the pixel, 2 for sign and overshoot are left. */
+enum { PRECISION = 32 - 8 - 2 };
+
+/* Pixels summed side by side. gcc unrolls 16 completely and then misses the vectors. */
+enum { LANES = 32 };
+
+enum { MAX_SIDE = 1 << 24 }; /* a side is exact as a float */
 
 /* For every output position the first source position and the weights of the next `taps[i]`. */
 typedef struct kernel {
@@ -260,8 +262,12 @@ static void pass_down(
 }
 
 static ark_status check(int width, int height, const float box[4], int out_w, int out_h, ark_filter f) {
-    if (width <= 0 || height <= 0 || out_w <= 0 || out_h <= 0 ||
-        (unsigned)f >= sizeof filters / sizeof *filters) {
+    const int sides[] = {width, height, out_w, out_h};
+    bool ok = (unsigned)f < sizeof filters / sizeof *filters;
+    for (int i = 0; i < 4; i++) {
+        ok = ok && sides[i] > 0 && sides[i] <= MAX_SIDE;
+    }
+    if (!ok) {
         return ARK_ERR(ARK_EINVAL, "cannot resize %d x %d to %d x %d pixels", width, height, out_w, out_h);
     }
     /* written so that NaN fails */
