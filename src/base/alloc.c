@@ -94,6 +94,12 @@ ark_alloc_stats ark_alloc_get_stats(void) {
         .calls = atomic_load(&calls), .live_bytes = atomic_load(&live), .peak_bytes = atomic_load(&peak)};
 }
 
+uint64_t ark_alloc_reset_peak(void) {
+    uint64_t now = atomic_load(&live);
+    atomic_store(&peak, now);
+    return now;
+}
+
 void ark_alloc_fail_after(uint64_t nth) {
     atomic_store(&fail_at, nth ? atomic_load(&calls) + nth : 0);
 }

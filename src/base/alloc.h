@@ -35,6 +35,9 @@ typedef struct ark_alloc_stats {
 
 ark_alloc_stats ark_alloc_get_stats(void);
 
+/** Forget the peak: it starts again from the bytes live now, which are returned. */
+uint64_t ark_alloc_reset_peak(void);
+
 /** Test hook: the nth allocation from now fails (1 = the next), and so do all after it; 0 turns it off. */
 void ark_alloc_fail_after(uint64_t nth);
 

@@ -236,6 +236,38 @@ static void bad_images(void **state) {
     ark_free(bytes);
 }
 
+/* The longest list costs its table of labels and paths, not images; and more epochs cost nothing. */
+static void memory_is_bounded(void **state) {
+    (void)state;
+    const char *const long_run[] = {"train.epochs=6", NULL};
+    const char *const one_epoch[] = {"train.epochs=1", NULL};
+    char *text;
+    size_t n;
+    uint64_t before = ark_alloc_reset_peak();
+    assert_int_equal(run_with("runs/short", false, 1, 0, one_epoch), ARK_OK);
+    uint64_t small = ark_alloc_get_stats().peak_bytes - before;
+    before = ark_alloc_reset_peak();
+    assert_int_equal(run_with("runs/long", false, 1, 0, long_run), ARK_OK);
+    uint64_t many_epochs = ark_alloc_get_stats().peak_bytes - before;
+    assert_true(many_epochs < small + 4096);
+
+    assert_int_equal(ark_file_read("runs/data/a.csv", 1 << 20, &text, &n), ARK_OK);
+    char *rows = strchr(text, '\n') + 1;
+    FILE *f = fopen("runs/data/a.csv", "w");
+    fwrite(text, 1, (size_t)(rows - text), f);
+    for (int i = 0; i < 40; i++) {
+        fputs(rows, f);
+    }
+    fclose(f);
+    before = ark_alloc_reset_peak();
+    assert_int_equal(run_with("runs/wide", false, 1, 0, one_epoch), ARK_OK);
+    uint64_t many_images = ark_alloc_get_stats().peak_bytes - before;
+    /* 40 times the images, 858 more: under 600 bytes each, while one decoded image is 576 and one view 6912. */
+    assert_true(many_images < small + (uint64_t)39 * IMAGES * 600);
+    assert_int_equal(ark_file_write("runs/data/a.csv", text, n), ARK_OK);
+    ark_free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_leaves_its_folder),
@@ -245,6 +277,7 @@ int main(void) {
         cmocka_unit_test(resume_of_another_run_is_refused),
         cmocka_unit_test(every_option_runs),
         cmocka_unit_test(bad_images),
+        cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, draw_data, NULL);
 }
