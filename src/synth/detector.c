@@ -83,7 +83,7 @@ static void marker(ark_scene *s, const ark_hospital *h, ark_rng *rng) {
     const double(*strokes)[4] = h->marker == 3 ? R : L;
     int n = h->marker == 3 ? 4 : 2;
     double size = h->marker == 2 ? 0.034 : 0.048;
-    double x = (h->marker == 3 ? 0.055 : 0.915) + 0.012 * ark_rng_normal(rng),
+    double x = (h->marker == 3 ? 0.085 : 0.915) + 0.010 * ark_rng_normal(rng),
            y = 0.075 + 0.02 * ark_rng_f64(rng);
     double tilt = 0.1 * ark_rng_normal(rng), si = sin(tilt), co = cos(tilt);
     ark_canvas_fill(&s->tmp, 0);

@@ -439,7 +439,7 @@ def ten_steps(file, size, values, images, probe):
     """Two datasets in turn, 2 and 3 steps each visit, two epochs; EMA after each visit with m(t), consistency c(t),
     t counting the four visits. SGD with Nesterov momentum, constant learning rate, no drop-path."""
     student, teacher = load(ArkNet(size), values), load(ArkNet(size), values).eval()
-    opt = torch.optim.SGD(student.parameters(), lr=1 / 64, momentum=0.875, nesterov=True)
+    opt = torch.optim.SGD(student.parameters(), lr=1 / 256, momentum=0.875, nesterov=True)
     batch, steps, visits, m0 = (3, 2), (2, 3), 4, 0.875
     rows = []
     for t in range(visits):
@@ -466,7 +466,7 @@ def ten_steps(file, size, values, images, probe):
                 p_t.mul_(m).add_(p_s, alpha=1 - m)
     for key in rows[0]:
         file[f"ark/{key}"] = np.stack([row[key] for row in rows])
-    file["ark/lr"], file["ark/momentum"], file["ark/m0"] = (np.float32([v]) for v in (1 / 64, 0.875, m0))
+    file["ark/lr"], file["ark/momentum"], file["ark/m0"] = (np.float32([v]) for v in (1 / 256, 0.875, m0))
     file["ark/start"] = f64(load(ArkNet(size), values)(probe))
     file["ark/final_student"], file["ark/final_teacher"] = f64(student(probe)), f64(teacher(probe))
     print("  losses", " ".join(f"{row['loss']:.4f}" for row in rows))
