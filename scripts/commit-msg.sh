@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 
-areas="base io core backend nn data model train eval synth report app include tests bench docs cmake scripts ci configs"
+areas="base io core backend nn data model train eval synth report api app include examples tests bench docs cmake scripts ci configs"
 bad=0
 
 complain() {

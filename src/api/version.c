@@ -1,0 +1,5 @@
+#include "ark/ark.h"
+
+const char *ark_version(void) {
+    return ARK_VERSION;
+}
