@@ -262,7 +262,7 @@ static void memory_is_bounded(void **state) {
     before = ark_alloc_reset_peak();
     assert_int_equal(run_with("runs/wide", false, 1, 0, one_epoch), ARK_OK);
     uint64_t many_images = ark_alloc_get_stats().peak_bytes - before;
-    /* 40 times the images, 858 more: under 600 bytes each, while one decoded image is 576 and one view 6912. */
+    /* 858 more images: under 600 bytes each, while one decoded image is 576 and one view 6912. */
     assert_true(many_images < small + (uint64_t)39 * IMAGES * 600);
     assert_int_equal(ark_file_write("runs/data/a.csv", text, n), ARK_OK);
     ark_free(text);
