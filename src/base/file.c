@@ -179,7 +179,7 @@ static ark_status sync_dir_of(const char *path) {
 
 ark_status ark_writer_commit(ark_writer *w) {
     errno = 0;
-    if (!w->err && (fflush(w->f) != 0 || fsync(fileno(w->f)) != 0)) {
+    if (!w->err && (fflush(w->f) != 0 || (!w->no_sync && fsync(fileno(w->f)) != 0))) {
         note_error(w);
     }
     if (fclose(w->f) != 0) {
@@ -193,7 +193,7 @@ ark_status ark_writer_commit(ark_writer *w) {
     if (w->err) {
         st = ARK_ERR(ARK_EIO, "%s: cannot write: %s", w->path, strerror(w->err));
     } else {
-        st = sync_dir_of(w->path);
+        st = w->no_sync ? ARK_OK : sync_dir_of(w->path);
         ark_free(w->tmp); /* the temporary name no longer exists */
         w->tmp = NULL;
     }

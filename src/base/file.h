@@ -28,7 +28,8 @@ void ark_map_close(ark_map *m);
 typedef struct ark_writer {
     FILE *f;
     char *path, *tmp;
-    int err; /* first errno */
+    int err;      /* first errno */
+    bool no_sync; /* may be set after open: leave out both fsyncs, for what can be made again */
 } ark_writer;
 ark_status ark_writer_open(ark_writer *w, const char *path) ARK_MUST_CHECK;
 void ark_writer_put(ark_writer *w, const void *bytes, size_t n);

@@ -41,7 +41,8 @@ void ark_image_free(ark_image *im);
 /** Reduce to 8 bits in place (16 -> 8: v >> 8, as Pillow's point(lambda v: v / 256)); 8 stays as it is. */
 void ark_image_to8(ark_image *im);
 
-/** Write 8-bit grey (channels 1) or RGB (channels 3, interleaved) PNG atomically. */
+/** Write 8-bit grey (channels 1) or RGB (channels 3, interleaved) PNG under a temporary name, then rename it;
+ *  fast rather than small, not fsynced. */
 ark_status ark_png_write(
     const char *path, int width, int height, int channels, const uint8_t *px) ARK_MUST_CHECK;
 

@@ -142,6 +142,15 @@ ark_status ark_png_decode(
     return ARK_OK;
 }
 
+/* Atomic but not durable: pictures are made by the thousand, and can be made again. */
+static ark_status write_unsynced(const char *path, const void *bytes, size_t n) {
+    ark_writer w;
+    ARK_TRY(ark_writer_open(&w, path));
+    w.no_sync = true;
+    ark_writer_put(&w, bytes, n);
+    return ark_writer_commit(&w);
+}
+
 ark_status ark_png_write(const char *path, int width, int height, int channels, const uint8_t *px) {
     size_t bytes, n;
     if (width <= 0 || height <= 0 || (channels != 1 && channels != 3) ||
@@ -175,7 +184,7 @@ ark_status ark_png_write(const char *path, int width, int height, int channels, 
     if (!code) {
         file = spng_get_png_buffer(ctx, &n, &code);
     }
-    ark_status st = code ? png_error(path, code) : ark_file_write(path, file, n);
+    ark_status st = code ? png_error(path, code) : write_unsynced(path, file, n);
     ark_free(file);
     spng_ctx_free(ctx);
     return st;
