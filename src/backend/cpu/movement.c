@@ -47,46 +47,75 @@ static void clear(ark_dtype dtype, void *dst, int64_t at, int64_t n) {
     memset((char *)dst + (size_t)at * size, 0, (size_t)n * size);
 }
 
-/* ---- patchify: a task is a row of patches
- * ------------------------------------------------------------------------ */
+/* ---- patchify: a task is a row of patches ------------------------------------------------------ */
 
-/* Offsets in x (Cin,S,S) of a sample and in the output row for patch p, channel ch, line y of the patch. */
-typedef struct {
-    int64_t in, out;
-} patch_line;
-
-static patch_line patch_at(const ark_node *n, int64_t row, int64_t p, int64_t ch, int64_t y) {
-    const int64_t *x = n->in[0]->dims, P = n->a.patchify.patch, side = x[3] / P;
-    int64_t sample = row / (x[2] / P), py = row % (x[2] / P);
-    return (patch_line){.in = ((sample * x[1] + ch) * x[2] + py * P + y) * x[3] + p * P,
-        .out = ((row * side + p) * x[1] + ch) * P * P + y * P};
+/* The few bytes of one line of a patch. */
+static inline void copy_piece(void *dst, const void *src, size_t bytes) {
+    switch (bytes) {
+    case 8:
+        memcpy(dst, src, 8);
+        return;
+    case 16:
+        memcpy(dst, src, 16);
+        return;
+    default:
+        memcpy(dst, src, bytes);
+    }
 }
 
-static void patchify_row(const job *j, int64_t row, bool backward) {
+/* A line of the image spreads over all patches of the row, in bf16 narrowed as a whole first. */
+static void patchify_row(const job *j, int64_t row) {
     const ark_tensor *x = j->n->in[0], *y = j->n->out;
-    const int64_t P = j->n->a.patchify.patch, channels = x->dims[1];
-    for (int64_t p = 0; p < x->dims[3] / P; p++) {
-        for (int64_t i = 0; i < channels * P; i++) {
-            patch_line at = patch_at(j->n, row, p, i / P, i % P);
-            if (backward) {
-                move(j->k, x->dtype, ark_grad_ptr(j->c, x), at.in, y->dtype, ark_grad_ptr(j->c, y), at.out, P,
-                    1.0f, j->n->acc[0]);
-            } else {
-                move(j->k, y->dtype, ark_ptr(j->c, y), at.out, x->dtype, ark_ptr(j->c, x), at.in, P, 1.0f,
-                    false);
+    const int64_t P = j->n->a.patchify.patch, channels = x->dims[1], high = x->dims[2], wide = x->dims[3];
+    const int64_t patches = wide / P, sample = row / (high / P), py = row % (high / P),
+                  features = channels * P * P;
+    const size_t size = ark_dtype_bytes(y->dtype);
+    uint16_t half[LINE];
+    for (int64_t i = 0; i < channels * P; i++) {
+        const float *line =
+            (const float *)ark_ptr(j->c, x) + ((sample * channels + i / P) * high + py * P + i % P) * wide;
+        char *out = (char *)ark_ptr(j->c, y) + (size_t)(row * patches * features + i * P) * size;
+        const int64_t step = ark_max64(LINE / P, 1) * P; /* whole patches at a time */
+        for (int64_t from = 0; from < wide; from += step) {
+            const int64_t n = ark_min64(step, wide - from);
+            const char *src = (const char *)(line + from);
+            if (y->dtype == ARK_BF16 && n > LINE) { /* one wide patch */
+                j->k->narrow((uint16_t *)(void *)out, line + from, n);
+                out += (size_t)features * size;
+                continue;
+            }
+            if (y->dtype == ARK_BF16) {
+                j->k->narrow(half, line + from, n);
+                src = (const char *)half;
+            }
+            for (int64_t p = 0; p < n / P; p++, out += (size_t)features * size) {
+                copy_piece(out, src + (size_t)(p * P) * size, (size_t)P * size);
             }
         }
     }
 }
 
+static void patchify_row_grad(const job *j, int64_t row) {
+    const ark_tensor *x = j->n->in[0], *y = j->n->out;
+    const int64_t P = j->n->a.patchify.patch, channels = x->dims[1], high = x->dims[2], wide = x->dims[3];
+    const int64_t patches = wide / P, sample = row / (high / P), py = row % (high / P), lines = channels * P;
+    for (int64_t i = 0; i < patches * lines; i++) {
+        int64_t p = i / lines, ch = i % lines / P, line = i % P;
+        int64_t in = ((sample * channels + ch) * high + py * P + line) * wide + p * P;
+        int64_t out = ((row * patches + p) * channels + ch) * P * P + line * P;
+        move(j->k, x->dtype, ark_grad_ptr(j->c, x), in, y->dtype, ark_grad_ptr(j->c, y), out, P, 1.0f,
+            j->n->acc[0]);
+    }
+}
+
 static void patchify_fwd_task(void *ctx, int64_t task, int thread) {
     (void)thread;
-    patchify_row(ctx, task, false);
+    patchify_row(ctx, task);
 }
 
 static void patchify_bwd_task(void *ctx, int64_t task, int thread) {
     (void)thread;
-    patchify_row(ctx, task, true);
+    patchify_row_grad(ctx, task);
 }
 
 ark_status ark_cpu_patchify_fwd(const ark_call *c, const ark_node *n) {

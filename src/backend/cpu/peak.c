@@ -9,52 +9,53 @@
 #include <string.h>
 #include <time.h>
 
-enum { REPEATS = 8 };
+enum { REPEATS = 8, ROUNDS = 1000000, MAX_THREADS = 256 };
 
-static double seconds(void) {
+static double seconds(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 typedef struct {
     void (*kernel)(double *flops, int64_t rounds);
-    double flops[256];
+    double gflops[MAX_THREADS]; /* best of each task so far */
 } arithmetic;
 
+/* By the processor time the thread got, so that other programs do not count. */
 static void arithmetic_task(void *ctx, int64_t task, int thread) {
     (void)thread;
     arithmetic *a = ctx;
-    double flops = 0.0;
-    a->kernel(&flops, 200000);
-    a->flops[task] = flops;
+    double flops = 0.0, start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    a->kernel(&flops, ROUNDS);
+    double spent = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+    a->gflops[task] = fmax(a->gflops[task], flops / spent / 1e9);
 }
 
-/* GFLOP/s of the best repeat, NaN when the kernel does nothing. */
+/* GFLOP/s of all threads together, each at its best; NaN when the kernel does nothing. */
 static double measure_arithmetic(int threads, void (*kernel)(double *, int64_t)) {
-    double best = 0.0;
+    arithmetic a = {.kernel = kernel};
     for (int r = 0; r < REPEATS; r++) {
-        arithmetic a = {.kernel = kernel};
-        double start = seconds();
         ark_parallel(threads, threads, arithmetic_task, &a);
-        double spent = seconds() - start, flops = 0.0;
-        for (int i = 0; i < threads; i++) {
-            flops += a.flops[i];
-        }
-        best = fmax(best, flops / spent / 1e9);
     }
-    return best > 0.0 ? best : (double)NAN;
+    double sum = 0.0;
+    for (int i = 0; i < threads; i++) {
+        sum += a.gflops[i];
+    }
+    return sum > 0.0 ? sum : (double)NAN;
 }
+
+enum { PIECE = 1 << 18, PIECES = 192 }; /* floats of a task; 192 MiB each way */
 
 typedef struct {
-    char *dst, *src;
-    size_t piece;
+    const ark_simd *k;
+    float *dst, *src;
 } copy;
 
 static void copy_task(void *ctx, int64_t task, int thread) {
     (void)thread;
     const copy *c = ctx;
-    memcpy(c->dst + (size_t)task * c->piece, c->src + (size_t)task * c->piece, c->piece);
+    c->k->peak_copy(c->dst + task * PIECE, c->src + task * PIECE, PIECE);
 }
 
 ark_status ark_cpu_peak(int threads, double *gflops_f32, double *gflops_bf16, double *copy_gbs) {
@@ -63,26 +64,25 @@ ark_status ark_cpu_peak(int threads, double *gflops_f32, double *gflops_bf16, do
     if (threads <= 0) {
         threads = ark_cpu_count();
     }
-    threads = threads > 256 ? 256 : threads;
-    const size_t piece = 1 << 20, pieces = 192; /* 192 MiB each way */
-    copy c = {
-        .piece = piece, .dst = ark_malloc_aligned(piece * pieces), .src = ark_malloc_aligned(piece * pieces)};
+    threads = threads > MAX_THREADS ? MAX_THREADS : threads;
+    const size_t bytes = (size_t)PIECE * PIECES * sizeof(float);
+    copy c = {.k = k, .dst = ark_malloc_aligned(bytes), .src = ark_malloc_aligned(bytes)};
     if (!c.dst || !c.src) {
         ark_free(c.dst);
         ark_free(c.src);
-        return ARK_ERR(ARK_ENOMEM, "out of memory: 2 x %zu bytes to measure the copy rate", piece * pieces);
+        return ARK_ERR(ARK_ENOMEM, "out of memory: 2 x %zu bytes to measure the copy rate", bytes);
     }
-    memset(c.src, 1, piece * pieces);
-    memset(c.dst, 0, piece * pieces);
+    memset(c.src, 1, bytes);
+    memset(c.dst, 0, bytes);
     double best = INFINITY;
     for (int r = 0; r < REPEATS; r++) {
-        double start = seconds();
-        ark_parallel(threads, (int64_t)pieces, copy_task, &c);
-        best = fmin(best, seconds() - start);
+        double start = seconds(CLOCK_MONOTONIC);
+        ark_parallel(threads, PIECES, copy_task, &c);
+        best = fmin(best, seconds(CLOCK_MONOTONIC) - start);
     }
     ark_free(c.dst);
     ark_free(c.src);
-    *copy_gbs = 2.0 * (double)(piece * pieces) / best / 1e9;
+    *copy_gbs = 2.0 * (double)bytes / best / 1e9;
     *gflops_f32 = measure_arithmetic(threads, k->peak_f32);
     *gflops_bf16 = measure_arithmetic(threads, k->peak_bf16);
     return ARK_OK;

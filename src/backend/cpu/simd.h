@@ -20,7 +20,7 @@ typedef struct ark_attn_tile {
     int64_t row;           /* C: elements of a row of out; a row of qkv has 3C */
     int64_t column;        /* first feature of the head in a row of out */
     const int32_t *token;  /* (T) row of the grid, -1 for padding */
-    const int32_t *region; /* (T) shift-mask regions, NULL when the window lies in one region */
+    const int32_t *region; /* (ld_score) shift-mask regions, NULL when the window lies in one region */
     const float *bias;     /* (T,ld_score) relative bias; padding columns hold a large negative number */
     const float *qkv_bias; /* (3C): q|k|v of padding tokens; NULL when nothing is padded */
     const void *qkv;       /* (grid,3C) of the sample */

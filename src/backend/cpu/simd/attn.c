@@ -85,25 +85,30 @@ static void transposed(float *dst, const float *src, const ark_attn_tile *t) {
     }
 }
 
+/* Scores of one row get bias and mask; returns the largest. */
+ARK_INLINE float add_bias(
+    float *restrict row, const float *restrict bias, const int32_t *restrict region, int32_t mine, int n) {
+    float top = -3e38f;
+#pragma omp simd reduction(max : top)
+    for (int j = 0; j < n; j++) {
+        float s = row[j] + bias[j];
+        if (region) {
+            s += region[j] == mine ? 0.0f : -100.0f;
+        }
+        row[j] = s;
+        top = s > top ? s : top;
+    }
+    return top;
+}
+
 /* p (T,ld_score): raw scores in, attention weights out. */
 static void softmax_rows(float *p, const ark_attn_tile *t) {
     const int n = t->ld_score;
     for (int i = 0; i < t->tokens; i++) {
         float *row = p + (int64_t)i * n;
         const float *bias = t->bias + (int64_t)i * n;
-        float top = -3e38f;
-        if (t->region) {
-            const int32_t mine = t->region[i];
-            for (int j = 0; j < t->tokens; j++) {
-                row[j] += t->region[j] == mine ? 0.0f : -100.0f;
-            }
-        }
-#pragma omp simd reduction(max : top)
-        for (int j = 0; j < n; j++) {
-            float s = row[j] + bias[j];
-            row[j] = s;
-            top = s > top ? s : top;
-        }
+        float top =
+            t->region ? add_bias(row, bias, t->region, t->region[i], n) : add_bias(row, bias, NULL, 0, n);
         float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
         for (int j = 0; j < n; j++) {
@@ -129,6 +134,28 @@ static void weights(const ark_attn_tile *t, float *q, float *k, float *v, float 
     transposed(kt, k, t);
     ARK_FN(gemm)(p, t->ld_score, q, t->ld_dim, 1, kt, t->ld_score, t->tokens, t->ld_score, t->dim, false);
     softmax_rows(p, t);
+}
+
+/* Ask for the lines of one operand's rows. */
+static void fetch(const ark_attn_tile *t, const void *base, int64_t row_elems, int64_t column) {
+    const int64_t size = (int64_t)ark_dtype_bytes(t->dtype), bytes = t->dim * size;
+    for (int i = 0; i < t->tokens; i++) {
+        if (t->token[i] >= 0) {
+            const char *row = (const char *)base + (t->token[i] * row_elems + column) * size;
+            for (int64_t b = 0; b < bytes; b += 64) {
+                __builtin_prefetch(row + b, 0, 2);
+            }
+        }
+    }
+}
+
+void ARK_FN(attn_fetch)(const ark_attn_tile *t) {
+    for (int part = 0; part < 3; part++) {
+        fetch(t, t->qkv, 3 * t->row, part * t->row + t->column);
+    }
+    if (t->dout) {
+        fetch(t, t->dout, t->row, t->column);
+    }
 }
 
 void ARK_FN(attn_forward)(const ark_attn_tile *t) {

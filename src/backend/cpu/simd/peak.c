@@ -2,9 +2,8 @@
  * side by side to hide the latency. */
 #include "backend/cpu/simd/level.h"
 
-#if defined(__AVX512F__) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__x86_64__)
 #include <immintrin.h>
-#define ARK_PEAK_BF16 1
 #endif
 
 /* Keeps v in a register and unknown to the optimiser. */
@@ -39,7 +38,7 @@ void ARK_FN(peak_f32)(double *flops, int64_t rounds) {
     *flops += (double)rounds * 10 * ARK_LANES * 2;
 }
 
-#ifdef ARK_PEAK_BF16
+#if defined(__AVX512F__)
 __attribute__((target("avx512bf16"))) void ARK_FN(peak_bf16)(double *flops, int64_t rounds) {
     if (!__builtin_cpu_supports("avx512bf16")) {
         return;
@@ -71,3 +70,21 @@ void ARK_FN(peak_bf16)(double *flops, int64_t rounds) {
     (void)rounds;
 }
 #endif
+
+void ARK_FN(peak_copy)(float *restrict dst, const float *restrict src, int64_t n) {
+#if defined(__x86_64__)
+    for (int64_t i = 0; i < n; i += ARK_LANES) {
+        ark_vec v = ark_load(src + i);
+#if defined(__AVX512F__)
+        _mm512_stream_ps(dst + i, v);
+#elif defined(__AVX2__)
+        _mm256_stream_ps(dst + i, v);
+#else
+        _mm_stream_ps(dst + i, v);
+#endif
+    }
+    _mm_sfence();
+#else
+    memcpy(dst, src, (size_t)n * sizeof *dst);
+#endif
+}
