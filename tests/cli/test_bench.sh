@@ -1,4 +1,5 @@
 # arkfm bench: the keys that other tools read, and that the numbers fit together.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012
 . "$ARK_SOURCE_DIR/tests/cli/lib.sh"
 small=swin:embed=8,depths=1-1,heads=1-2,window=4,size=32
 

@@ -1,4 +1,5 @@
 # arkfm embed: features equal PyTorch's for foreign state dicts; sources, layers, refusals.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012
 . "$ARK_SOURCE_DIR/tests/cli/lib.sh"
 golden=$ARK_SOURCE_DIR/tests/golden
 

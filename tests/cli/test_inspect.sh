@@ -1,4 +1,5 @@
 # arkfm inspect: foreign files, files that hold no network, refused files.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012
 . "$ARK_SOURCE_DIR/tests/cli/lib.sh"
 golden=$ARK_SOURCE_DIR/tests/golden
 

@@ -1,4 +1,5 @@
 # arkfm plan: known parameter counts and FLOPs, a memory map without collisions, wrong usage.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012
 . "$ARK_SOURCE_DIR/tests/cli/lib.sh"
 
 # Encoders without a classifier; published: Swin-T 4.5, Swin-B 15.4 G multiply-adds at 224 pixels (Liu et al., ICCV

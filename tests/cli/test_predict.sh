@@ -1,5 +1,6 @@
 # arkfm predict and eval on a model trained for a moment: forms of output, agreement with each other and with
 # arkfm metrics, refusals.
+# shellcheck shell=bash disable=SC2154,SC2016,SC2012
 . "$ARK_SOURCE_DIR/tests/cli/lib.sh"
 
 arkfm synth "$work/data" --images 40 --size 48 --seed 5
