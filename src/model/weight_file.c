@@ -69,32 +69,42 @@ static ark_status rename_all(ark_weight_file *f) {
     return ARK_OK;
 }
 
-static ark_status open_into(ark_weight_file *f, const char *path) {
-    f->path = ark_strdup(path);
+static ark_status look_at(ark_weight_file *f, const char *name) {
+    f->path = ark_strdup(name);
     if (!f->path) {
-        return ARK_ERR(ARK_ENOMEM, "%s: out of memory", path);
+        return ARK_ERR(ARK_ENOMEM, "%s: out of memory", name);
     }
-    ARK_TRY(ark_st_open(path, &f->st));
     const char *format = ark_st_meta(f->st, "format"), *version = ark_st_meta(f->st, "version");
     f->ours = format && !strcmp(format, "arkfm");
     if (f->ours && (!version || strcmp(version, "1"))) {
-        return ARK_ERR(ARK_EFORMAT, "%s: weight file version %s, this program reads version 1", path,
+        return ARK_ERR(ARK_EFORMAT, "%s: weight file version %s, this program reads version 1", name,
             version ? version : "(none)");
     }
     ARK_TRY(ARK_NEW(&f->items, ark_st_count(f->st), "tensor names"));
     return rename_all(f);
 }
 
-ark_status ark_weight_file_open(const char *path, ark_weight_file **out) {
+ark_status ark_weight_file_adopt(ark_st_file *st, const char *name, ark_weight_file **out) {
     ark_weight_file *f;
-    ARK_TRY(ARK_NEW(&f, 1, "a weight file"));
-    ark_status st = open_into(f, path);
-    if (st != ARK_OK) {
+    ark_status status = ARK_NEW(&f, 1, "a weight file");
+    if (status != ARK_OK) {
+        ark_st_close(st);
+        return status;
+    }
+    f->st = st;
+    status = look_at(f, name);
+    if (status != ARK_OK) {
         ark_weight_file_close(f);
-        return st;
+        return status;
     }
     *out = f;
     return ARK_OK;
+}
+
+ark_status ark_weight_file_open(const char *path, ark_weight_file **out) {
+    ark_st_file *st;
+    ARK_TRY(ark_st_open(path, &st));
+    return ark_weight_file_adopt(st, path, out);
 }
 
 void ark_weight_file_close(ark_weight_file *f) {

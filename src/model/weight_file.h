@@ -26,6 +26,8 @@ typedef struct ark_weight_file {
 /** Open and rename. Two tensors that end up under one name, or a version of ours that is not known:
  * ARK_EFORMAT. */
 ark_status ark_weight_file_open(const char *path, ark_weight_file **out) ARK_MUST_CHECK;
+/** The same for an open file, which is taken over, also on failure; name appears in messages. */
+ark_status ark_weight_file_adopt(ark_st_file *st, const char *name, ark_weight_file **out) ARK_MUST_CHECK;
 void ark_weight_file_close(ark_weight_file *f);
 /** By current name, or NULL. */
 const ark_st_tensor *ark_weight_file_find(const ark_weight_file *f, const char *name);
@@ -64,6 +66,7 @@ int ark_bias_table_window(int64_t rows);
 typedef struct ark_match {
     const ark_st_tensor **tensor; /* per parameter; NULL = keeps its value */
     size_t missing, bad;          /* parameters without a tensor; all keys that do not fit, those included */
+    int named;                    /* how many of them the report names */
     char report[800];             /* the first of them, in words; "" when everything fits */
 } ark_match;
 

@@ -9,21 +9,23 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMED_IN_REPORT = 8 };
+enum { NAMED_IN_REPORT = 8 }; /* the rest is counted */
 
+/* Count a key that does not fit, and name it while there is room. */
 static void note(ark_match *m, const char *fmt, ...) ARK_PRINTF(2, 3);
 static void note(ark_match *m, const char *fmt, ...) {
+    char text[256];
     size_t len = strlen(m->report);
-    if (++m->bad > NAMED_IN_REPORT || len + 2 >= sizeof m->report) {
-        return;
-    }
-    if (len) {
-        len += (size_t)snprintf(m->report + len, sizeof m->report - len, "; ");
-    }
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(m->report + len, sizeof m->report - len, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    m->bad++;
+    if (m->named == (int)m->bad - 1 && m->named < NAMED_IN_REPORT && n > 0 &&
+        len + (size_t)n + 40 < sizeof m->report) {
+        snprintf(m->report + len, sizeof m->report - len, "%s%s", len ? "; " : "", text);
+        m->named++;
+    }
 }
 
 /* "(96,3,4,4)" */
@@ -93,9 +95,9 @@ ark_status ark_match_weights(
             note(&m, "unexpected %s", name);
         }
     }
-    if (m.bad > NAMED_IN_REPORT) {
+    if (m.bad > (size_t)m.named) {
         size_t len = strlen(m.report);
-        snprintf(m.report + len, sizeof m.report - len, "; and %zu more", m.bad - NAMED_IN_REPORT);
+        snprintf(m.report + len, sizeof m.report - len, "; and %zu more", m.bad - (size_t)m.named);
     }
     *out = m;
     return ARK_OK;

@@ -507,6 +507,39 @@ static void results_do_not_depend_on_batching(void **state) {
     tear_down(&f);
 }
 
+/* Every allocation fails once: the status says so, nothing is handed out, nothing is left behind. */
+static void running_out_of_memory_is_an_error(void **state) {
+    (void)state;
+    fixture f;
+    const char *path = temp_name("oom");
+    set_up(&f, tiny, ARK_PROJECTOR_LINEAR);
+    check_ok(ark_weights_save(path, &f.net, &f.pre, f.params, ARK_COL_STUDENT, NULL));
+    bool done = false;
+    for (uint64_t nth = 1; !done; nth++) {
+        ark_model *m = NULL;
+        ark_session *s = NULL;
+        ark_alloc_fail_after(nth);
+        ark_status st = open_model(&f, path, NULL, false, &m);
+        st = st ? st : ark_session_new(&m->net, m->params, f.dev, 2, ARK_F32, &s);
+        ark_alloc_fail_after(0);
+        done = st == ARK_OK;
+        assert_true(done || st == ARK_ENOMEM);
+        assert_true(done || !s);
+        ark_session_free(s);
+        ark_model_free(m);
+    }
+    done = false;
+    for (uint64_t nth = 1; !done; nth++) {
+        ark_alloc_fail_after(nth);
+        ark_status st = ark_weights_save(path, &f.net, &f.pre, f.params, ARK_COL_STUDENT, NULL);
+        ark_alloc_fail_after(0);
+        done = st == ARK_OK;
+        assert_true(done || st == ARK_ENOMEM);
+    }
+    tear_down(&f);
+    unlink(path);
+}
+
 static void logits_become_probabilities(void **state) {
     (void)state;
     float z[] = {0, 1, 2, 1000, 999, -1000}, s[] = {0, -800, 2, 800};
@@ -536,6 +569,7 @@ int main(void) {
         cmocka_unit_test(tables_are_resized_as_torch_does),
         cmocka_unit_test(another_window_resizes_tables_only),
         cmocka_unit_test(results_do_not_depend_on_batching),
+        cmocka_unit_test(running_out_of_memory_is_an_error),
         cmocka_unit_test(logits_become_probabilities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

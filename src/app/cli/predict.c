@@ -120,6 +120,9 @@ static ark_status predict_all(const args *a, const cli_model *m, run *r) {
     for (;;) {
         ARK_TRY(cli_images_next(
             &r->images, &m->model->pre, "predict", (int)a->model.batch, r->pixels, r->index, &n));
+        if (n == 0 && r->images.skipped == r->images.n) {
+            return ARK_ERR(ARK_EINVAL, "none of %zu images could be read", r->images.n);
+        }
         if (n == 0) {
             return ARK_OK;
         }
