@@ -6,13 +6,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "eval/evaluate.h"
 #include "model/model.h"
-#include "train/ckpt.h"
-#include "train/model_card.h"
-#include "train/run_log.h"
+#include "train/pretrain_impl.h"
 #include "train/sched.h"
-#include "train/setup.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -21,57 +17,33 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { MAX_ROWS = 4096 };
-
-typedef struct run {
-    const ark_train_config *c;
-    const ark_pretrain_opts *o;
-    ark_setup setup;
-    ark_dev *dev;
-    ark_trainer *trainer;
-    ark_session *session; /* evaluation */
-    ark_loader *loader;
-    ark_run_log *log;
-    ark_ckpt ckpt;
-    ark_position at;
-    int passes;          /* per epoch: datasets, or 1 in concurrent training */
-    int64_t *pass_steps; /* batches of each pass */
-    int64_t epoch_steps, total_steps, total_iterations;
-    ark_source *sources; /* one per lane */
-    ark_card_row *rows;  /* results of the last evaluations */
-    size_t n_rows;
-    double started, rate; /* seconds; images/s, smoothed */
-} run;
-
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void say(const run *r, const char *fmt, ...) ARK_PRINTF(2, 3);
-
-static void say(const run *r, const char *fmt, ...) {
+void ark__pretrain_say(const ark_pretrain_run *r, const char *fmt, ...) {
     char line[1024];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     if (r->o->on_message) {
-        r->o->on_message(r->o->arg, line);
+        r->o->on_message(r->o->user, line);
     }
 }
 
 /* ---- schedules ---- */
 
-static double consistency_now(const run *r) {
+static double consistency_now(const ark_pretrain_run *r) {
     if (!r->c->teacher || !r->c->consistency) {
         return 0;
     }
     return ark_consistency_weight(r->at.iteration, r->total_iterations, r->c->consistency_max);
 }
 
-static double lr_now(const run *r) {
+static double lr_now(const ark_pretrain_run *r) {
     const ark_train_config *c = r->c;
     ark_lr s = {.peak = c->lr, .floor = c->lr_min, .warmup_start = c->warmup_lr};
     double per = c->schedule == ARK_LR_COSINE ? (double)r->epoch_steps : 1;
@@ -92,19 +64,19 @@ static double lr_now(const run *r) {
 
 /* ---- building ---- */
 
-static int64_t batches_of(const run *r, size_t images) {
+static int64_t batches_of(const ark_pretrain_run *r, size_t images) {
     size_t b = (size_t)r->c->batch;
     return (int64_t)(r->c->drop_last ? images / b : (images + b - 1) / b);
 }
 
-static ark_status count_steps(run *r) {
+static ark_status count_steps(ark_pretrain_run *r) {
     ark_setup *s = &r->setup;
     bool mixed = r->c->mode == ARK_CONCURRENT;
     size_t all = 0;
     r->passes = mixed ? 1 : s->n_lanes;
     ARK_TRY(ARK_NEW(&r->pass_steps, (size_t)s->n_lanes, "step counts"));
     ARK_TRY(ARK_NEW(&r->sources, (size_t)s->n_lanes, "sources"));
-    ARK_TRY(ARK_NEW(&r->rows, MAX_ROWS, "results"));
+    ARK_TRY(ARK_NEW(&r->rows, ARK_PRETRAIN_ROWS, "results"));
     for (int i = 0; i < s->n_lanes; i++) {
         const ark_lane *l = &s->lanes[i];
         size_t n = l->data->rows_n[ARK_TRAIN];
@@ -128,10 +100,10 @@ static ark_status count_steps(run *r) {
     return ARK_OK;
 }
 
-static ark_status build(run *r) {
+static ark_status build(ark_pretrain_run *r) {
     const ark_train_config *c = r->c;
     ARK_TRY(ark_config_check(c));
-    ARK_TRY(ark_setup_read(c, r->o->on_message, r->o->arg, &r->setup));
+    ARK_TRY(ark_setup_read(c, r->o->on_message, r->o->user, &r->setup));
     ARK_TRY(count_steps(r));
     ARK_TRY(ark_dev_open(c->backend, r->o->threads, &r->dev));
     ark_trainer_opts topts = ark_setup_trainer(c);
@@ -144,7 +116,7 @@ static ark_status build(run *r) {
     ARK_TRY(ark_session_new(&r->setup.net, params, r->dev, (int)c->batch, (ark_dtype)c->dtype, &r->session));
     ark_loader_opts lopts = ark_setup_loader(c, &r->setup);
     ARK_TRY(ark_loader_new(&lopts, &r->loader));
-    r->ckpt = (ark_ckpt){.run_dir = r->o->out_dir,
+    r->ckpt = (ark_ckpt){.run_dir = r->out_dir,
         .config = c,
         .net = &r->setup.net,
         .pre = &r->setup.pre,
@@ -153,7 +125,7 @@ static ark_status build(run *r) {
     return ARK_OK;
 }
 
-static void release(run *r) {
+static void release(ark_pretrain_run *r) {
     ark_run_log_close(r->log);
     ark_loader_free(r->loader);
     ark_session_free(r->session);
@@ -167,17 +139,16 @@ static void release(run *r) {
 
 /* ---- one pass over a dataset ---- */
 
-static void report(
-    run *r, const ark_step_result *res, int64_t batch, int64_t batches, double c, double lr, double m) {
+static void report(ark_pretrain_run *r, const ark_step_result *res, int64_t batch, int64_t batches, double c,
+    double lr, double m) {
     if (!r->o->on_progress) {
         return;
     }
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     double left = (double)(r->total_steps - r->at.step) * (double)r->c->batch;
-    ark_progress p = {
+    ark_train_progress p = {
         .dataset = r->c->mode == ARK_CONCURRENT ? "all" : r->setup.lanes[r->at.pass].data->name,
-        .phase = "train",
         .epoch = r->at.epoch + 1,
         .epochs = r->c->epochs,
         .batch = batch,
@@ -195,10 +166,11 @@ static void report(
         .eta_s = r->rate > 0 ? left / r->rate : NAN,
         .peak_bytes = (size_t)u.ru_maxrss * 1024,
     };
-    r->o->on_progress(r->o->arg, &p);
+    r->o->on_progress(r->o->user, &p);
 }
 
-static ark_status train_step(run *r, const ark_batch *b, int64_t batches, double seconds_before) {
+static ark_status train_step(
+    ark_pretrain_run *r, const ark_batch *b, int64_t batches, double seconds_before) {
     double c = consistency_now(r), lr = lr_now(r);
     double m = ark_ema_momentum(r->at.iteration, r->total_iterations, r->c->ema_momentum);
     ark_step step = {
@@ -236,7 +208,8 @@ static ark_status train_step(run *r, const ark_batch *b, int64_t batches, double
     return ARK_OK;
 }
 
-static ark_status log_pass(run *r, double lr, double m, double c, double seconds, int64_t images) {
+static ark_status log_pass(
+    ark_pretrain_run *r, double lr, double m, double c, double seconds, int64_t images) {
     const ark_position *at = &r->at;
     const char *name = r->c->mode == ARK_CONCURRENT ? "all" : r->setup.lanes[at->pass].data->name;
     double n = at->sum_n ? (double)at->sum_n : NAN;
@@ -257,28 +230,29 @@ static ark_status log_pass(run *r, double lr, double m, double c, double seconds
     ark_run_log_real(r->log, "images_per_s", (double)images / seconds);
     ark_run_log_real(r->log, "wait_s", ark_loader_wait_s(r->loader));
     ark_run_log_int(r->log, "skipped", (int64_t)at->skipped);
-    say(r, "epoch %lld/%lld %s: loss %.4f (task %.4f, consistency %.4f) lr %.3g m %.4f c %.3f, %.1f images/s",
+    ark__pretrain_say(r,
+        "epoch %lld/%lld %s: loss %.4f (task %.4f, consistency %.4f) lr %.3g m %.4f c %.3f, %.1f images/s",
         (long long)at->epoch + 1, (long long)r->c->epochs, name, at->sum_loss / n, at->sum_task / n,
         consistency, lr, m, c, (double)images / seconds);
     return ark_run_log_end(r->log);
 }
 
-static ark_status interrupted(run *r) {
+static ark_status interrupted(ark_pretrain_run *r) {
     ARK_TRY(ark_ckpt_save(&r->ckpt, &r->at, false));
     return ARK_ERR(ARK_EINTERRUPTED, "stopped after step %lld; a checkpoint is written, go on with --resume",
         (long long)r->at.step);
 }
 
 /* After a step: stop when asked, or write the checkpoint that is due. */
-static ark_status between_steps(run *r) {
-    if (r->o->should_stop && r->o->should_stop(r->o->arg)) {
+static ark_status between_steps(ark_pretrain_run *r) {
+    if (r->o->should_stop && r->o->should_stop(r->o->user)) {
         return interrupted(r);
     }
     int64_t every = r->c->checkpoint_steps;
     return every > 0 && r->at.step % every == 0 ? ark_ckpt_save(&r->ckpt, &r->at, false) : ARK_OK;
 }
 
-static ark_status train_pass(run *r) {
+static ark_status train_pass(ark_pretrain_run *r) {
     int p = (int)r->at.pass;
     bool mixed = r->c->mode == ARK_CONCURRENT;
     ark_pass pass = {.sources = mixed ? r->sources : &r->sources[p],
@@ -314,7 +288,7 @@ static ark_status train_pass(run *r) {
     const char *first;
     size_t skipped = ark_loader_skipped(r->loader, &first);
     if (skipped) {
-        say(r, "%zu unreadable images left out; the first: %s", skipped, first);
+        ark__pretrain_say(r, "%zu unreadable images left out; the first: %s", skipped, first);
     }
     r->at.skipped = skipped_before + (int64_t)skipped;
     r->at.step = first_step + r->pass_steps[p];
@@ -330,83 +304,18 @@ static ark_status train_pass(run *r) {
     return ARK_OK;
 }
 
-/* ---- evaluation ---- */
-
-static ark_status evaluate_one(run *r, const ark_lane *l, ark_column column, ark_split split, double *loss) {
-    const ark_dataset *d = l->data;
-    ark_eval_opts eo = {.split = split, .batch = (int)r->c->batch};
-    ark_scores scores;
-    ark_summary sum;
-    *loss = NAN;
-    if (d->rows_n[split] == 0) {
-        return ARK_OK;
-    }
-    ARK_TRY(ark_evaluate(r->session, column, &r->setup.net, l->head, r->loader, d, l->id, &eo, &scores));
-    ark_status st = ark_summarize(&scores, &r->setup.net.heads[l->head], &sum);
-    int64_t n = scores.n;
-    ark_scores_free(&scores);
-    ARK_TRY(st);
-    const char *model = column == ARK_COL_TEACHER ? "teacher" : "student", *name = ark_split_name(split);
-    char tag[200];
-    snprintf(tag, sizeof tag, "%s/%s/%s", name, d->name, model);
-    ark_run_log_begin(r->log, name, tag, r->at.step);
-    ark_run_log_int(r->log, "epoch", r->at.epoch);
-    ark_run_log_text(r->log, "dataset", d->name);
-    ark_run_log_text(r->log, "model", model);
-    ark_run_log_int(r->log, "n", n);
-    ark_run_log_int(r->log, "classes", sum.k);
-    ark_run_log_int(r->log, "classes_defined", sum.defined);
-    ark_run_log_real(r->log, "loss", sum.loss);
-    ark_run_log_real(r->log, "auroc", sum.mean_auroc);
-    ark_run_log_real(r->log, "ap", sum.mean_ap);
-    ark_run_log_real(r->log, "accuracy", sum.accuracy);
-    if (r->n_rows < MAX_ROWS) {
-        r->rows[r->n_rows++] = (ark_card_row){.dataset = d->name,
-            .model = model,
-            .split = name,
-            .n = n,
-            .classes = sum.k,
-            .defined = sum.defined,
-            .auroc = sum.mean_auroc,
-            .ap = sum.mean_ap,
-            .accuracy = sum.accuracy,
-            .loss = sum.loss};
-    }
-    say(r, "  %s %s %s: loss %.4f, AUROC %.4f (%d of %d classes), AP %.4f, accuracy %.4f", name, d->name,
-        model, sum.loss, sum.mean_auroc, sum.defined, sum.k, sum.mean_ap, sum.accuracy);
-    *loss = sum.loss;
-    ark_summary_free(&sum);
-    return ark_run_log_end(r->log);
-}
-
-/* Every dataset, student and teacher; *mean gets the mean loss of the guiding model over datasets that have
- * the split. */
-static ark_status evaluate(run *r, ark_split split, double *mean) {
-    double sum = 0, loss;
-    int n = 0;
-    for (int i = 0; i < r->setup.n_lanes; i++) {
-        const ark_lane *l = &r->setup.lanes[i];
-        ARK_TRY(evaluate_one(r, l, ARK_COL_STUDENT, split, &loss));
-        if (r->c->teacher) {
-            ARK_TRY(evaluate_one(r, l, ARK_COL_TEACHER, split, &loss));
-        }
-        sum += isfinite(loss) ? loss : 0;
-        n += isfinite(loss);
-    }
-    *mean = n ? sum / n : NAN;
-    return ARK_OK;
-}
+/* --- the end of an epoch and of the run --- */
 
 /* Validation, test when due, then the checkpoint: a resumed run finds all of an epoch done, or none. */
-static ark_status end_epoch(run *r) {
+static ark_status end_epoch(ark_pretrain_run *r) {
     double ignored;
     r->at.epoch++;
     r->at.pass = 0;
     r->n_rows = 0;
-    ARK_TRY(evaluate(r, ARK_VAL, &r->at.val_loss));
+    ARK_TRY(ark__pretrain_evaluate(r, ARK_VAL, &r->at.val_loss));
     bool last = r->at.epoch == r->c->epochs;
     if (last || (r->c->test_every > 0 && r->at.epoch % r->c->test_every == 0)) {
-        ARK_TRY(evaluate(r, ARK_TEST, &ignored));
+        ARK_TRY(ark__pretrain_evaluate(r, ARK_TEST, &ignored));
     }
     if (r->at.val_loss < r->at.best_loss) {
         r->at.best_loss = r->at.val_loss;
@@ -415,11 +324,11 @@ static ark_status end_epoch(run *r) {
     return ark_ckpt_save(&r->ckpt, &r->at, true);
 }
 
-static ark_status finish(run *r) {
+static ark_status finish(ark_pretrain_run *r) {
     ark_params *params = ark_trainer_params(r->trainer);
     const char *const names[] = {"student.safetensors", "teacher.safetensors", "model-card.md"};
     for (int i = 0; i < 3; i++) {
-        char *path = ark_path_join(r->o->out_dir, names[i]);
+        char *path = ark_path_join(r->out_dir, names[i]);
         ark_status st = ARK_OK;
         if (!path) {
             st = ARK_ERR(ARK_ENOMEM, "out of memory");
@@ -436,13 +345,13 @@ static ark_status finish(run *r) {
 }
 
 /* A folder that holds a run is only gone on with when asked. */
-static ark_status open_folder(run *r, bool *found) {
-    char *config = ark_path_join(r->o->out_dir, "config.yaml");
-    ark_status st = config ? ark_mkdirs(r->o->out_dir) : ARK_ERR(ARK_ENOMEM, "out of memory");
+static ark_status open_folder(ark_pretrain_run *r, bool *found) {
+    char *config = ark_path_join(r->out_dir, "config.yaml");
+    ark_status st = config ? ark_mkdirs(r->out_dir) : ARK_ERR(ARK_ENOMEM, "out of memory");
     *found = false;
     if (st == ARK_OK && !r->o->resume && ark_path_exists(config)) {
         st = ARK_ERR(ARK_EINVAL,
-            "%s already holds a run: add --resume to go on with it, or choose another folder", r->o->out_dir);
+            "%s already holds a run: add --resume to go on with it, or choose another folder", r->out_dir);
     }
     if (st == ARK_OK && r->o->resume) {
         st = ark_ckpt_load(&r->ckpt, &r->at, found);
@@ -454,12 +363,12 @@ static ark_status open_folder(run *r, bool *found) {
     return st;
 }
 
-static ark_status train(run *r) {
+static ark_status train(ark_pretrain_run *r) {
     bool found;
     ARK_TRY(build(r));
     ARK_TRY(open_folder(r, &found));
-    ARK_TRY(ark_run_log_open(r->o->out_dir, found ? r->at.step : -1, &r->log));
-    say(r, "%lld parameters, %d datasets, %lld steps in %lld epochs, %s%s",
+    ARK_TRY(ark_run_log_open(r->out_dir, found ? r->at.step : -1, &r->log));
+    ark__pretrain_say(r, "%lld parameters, %d datasets, %lld steps in %lld epochs, %s%s",
         (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
         (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
         found ? ", resumed" : "");
@@ -473,11 +382,11 @@ static ark_status train(run *r) {
 }
 
 ark_status ark_pretrain(
-    const ark_train_config *config, const ark_pretrain_opts *opts, ark_pretrain_result *out) {
-    run r = {.c = config, .o = opts, .started = now()};
+    const ark_train_config *config, const char *out_dir, const ark_train_opts *opts, ark_train_result *out) {
+    ark_pretrain_run r = {.c = config, .o = opts, .out_dir = out_dir, .started = now()};
     ark_status st = train(&r);
     if (st == ARK_OK) {
-        *out = (ark_pretrain_result){.epochs = r.at.epoch,
+        *out = (ark_train_result){.epochs = r.at.epoch,
             .steps = r.at.step,
             .images = r.at.images,
             .skipped = r.at.skipped,

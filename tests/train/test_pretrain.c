@@ -66,21 +66,20 @@ static bool stop_at(void *arg) {
     return ++s->seen == s->at;
 }
 
-static void remember_loss(void *arg, const ark_progress *p) {
+static void remember_loss(void *arg, const ark_train_progress *p) {
     stopper *s = arg;
     s->last_loss = p->loss;
 }
 
 static ark_status run_with(const char *out, bool resume, int threads, int64_t stop, const char *const *sets) {
     ark_train_config c;
-    ark_pretrain_result r;
+    ark_train_result r;
     stopper s = {.at = stop};
-    ark_pretrain_opts o = {.out_dir = out,
-        .resume = resume,
+    ark_train_opts o = {.resume = resume,
         .threads = threads,
         .should_stop = stop_at,
         .on_progress = remember_loss,
-        .arg = &s};
+        .user = &s};
     assert_int_equal(ark_config_read("runs/data/run.yaml", &c), ARK_OK);
     if (getenv("ARK_TEST_BACKEND")) {
         char backend[64];
@@ -90,7 +89,7 @@ static ark_status run_with(const char *out, bool resume, int threads, int64_t st
     for (; sets && *sets; sets++) {
         assert_int_equal(ark_config_set(&c, *sets), ARK_OK);
     }
-    ark_status st = ark_pretrain(&c, &o, &r);
+    ark_status st = ark_pretrain(&c, out, &o, &r);
     ark_config_free(&c);
     return st;
 }

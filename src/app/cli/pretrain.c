@@ -49,7 +49,7 @@ static void format_seconds(double s, char *buf, size_t cap) {
     snprintf(buf, cap, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
 }
 
-static void on_progress(void *arg, const ark_progress *p) {
+static void on_progress(void *arg, const ark_train_progress *p) {
     display *d = arg;
     double t = now();
     if (t - d->last < (d->terminal ? 0.1 : 10)) {
@@ -72,7 +72,7 @@ static void on_progress(void *arg, const ark_progress *p) {
     d->open_line = d->terminal;
 }
 
-static int print_result(const cli_ctx *c, const char *out, const ark_pretrain_result *r) {
+static int print_result(const cli_ctx *c, const char *out, const ark_train_result *r) {
     if (!c->json) {
         printf("%s: %lld epochs, %lld images in %.1f s, validation loss %.4f, best after epoch %lld\n", out,
             (long long)r->epochs, (long long)r->images, r->seconds, r->val_loss, (long long)r->best_epoch);
@@ -109,21 +109,20 @@ static int run(
             return CLI_USAGE;
         }
     }
-    ark_pretrain_result result;
+    ark_train_result result;
     display d = {.terminal = isatty(STDERR_FILENO)};
     if (st == ARK_OK) {
         struct sigaction sa = {
             .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND}; /* twice: at once */
         sigaction(SIGINT, &sa, NULL);
         sigaction(SIGTERM, &sa, NULL);
-        ark_pretrain_opts o = {.out_dir = out,
-            .resume = resume,
+        ark_train_opts o = {.resume = resume,
             .threads = c->threads,
             .on_progress = on_progress,
             .on_message = on_message,
             .should_stop = should_stop,
-            .arg = &d};
-        st = ark_pretrain(&tc, &o, &result);
+            .user = &d};
+        st = ark_pretrain(&tc, out, &o, &result);
     }
     if (d.open_line) {
         fputc('\n', stderr);
