@@ -35,8 +35,9 @@ typedef struct ark_pretrain_run {
 /** Hand one line to the caller's on_message. */
 void ark__pretrain_say(const ark_pretrain_run *r, const char *fmt, ...) ARK_PRINTF(2, 3);
 
-/** Student and teacher on one split of every dataset: logged, and kept as rows of the model card. *mean gets the mean loss of
- *  the guiding model (teacher, or student without one) over the datasets that have the split; NaN when none has. */
+/** Student and teacher on one split of every dataset: logged, and kept as rows of the model card. *mean gets
+ *  the mean loss of the guiding model (teacher, or student without one) over the datasets that have the
+ *  split; NaN when none has. */
 ark_status ark__pretrain_evaluate(ark_pretrain_run *r, ark_split split, double *mean) ARK_MUST_CHECK;
 
 #endif
