@@ -51,8 +51,8 @@ typedef enum ark_filter { ARK_BILINEAR, ARK_BICUBIC, ARK_BOX, ARK_LANCZOS } ark_
 /* Resizing of 8-bit planes exactly as Pillow before version 13 does it: two passes, horizontal first,
  * antialiased support, fixed-point weights, 8-bit rounding after each pass. Pillow 13 runs the vertical pass
  * first when the height shrinks far more than the width: bilinear then differs by 1 level, bicubic and
- * Lanczos by more where they overshoot. The coefficients and the temporaries live in the resizer, which may be
- * reused for many images and sizes. One per thread. */
+ * Lanczos by more where they overshoot. The coefficients and the temporaries live in the resizer, which may
+ * be reused for many images and sizes. One per thread. */
 typedef struct ark_resizer ark_resizer;
 ark_status ark_resizer_new(ark_resizer **out) ARK_MUST_CHECK;
 void ark_resizer_free(ark_resizer *r);
