@@ -85,20 +85,24 @@ static void transposed(float *dst, const float *src, const ark_attn_tile *t) {
     }
 }
 
-/* Scores of one row get bias and mask; returns the largest. */
+/* Scores of one row get bias and, where region is given, mask; returns the largest. */
 ARK_INLINE float add_bias(
     float *restrict row, const float *restrict bias, const int32_t *restrict region, int32_t mine, int n) {
-    float top = -3e38f;
+    if (region) {
+#pragma omp simd
+        for (int j = 0; j < n; j++) {
+            row[j] += region[j] == mine ? 0.0f : -100.0f;
+        }
+    }
+    int32_t top = INT32_MIN;
 #pragma omp simd reduction(max : top)
     for (int j = 0; j < n; j++) {
         float s = row[j] + bias[j];
-        if (region) {
-            s += region[j] == mine ? 0.0f : -100.0f;
-        }
         row[j] = s;
-        top = s > top ? s : top;
+        int32_t rank = ark_rank(ark_to_bits(s));
+        top = rank > top ? rank : top;
     }
-    return top;
+    return ark_from_bits(ark_rank(top));
 }
 
 /* p (T,ld_score): raw scores in, attention weights out. */
@@ -107,8 +111,7 @@ static void softmax_rows(float *p, const ark_attn_tile *t) {
     for (int i = 0; i < t->tokens; i++) {
         float *row = p + (int64_t)i * n;
         const float *bias = t->bias + (int64_t)i * n;
-        float top =
-            t->region ? add_bias(row, bias, t->region, t->region[i], n) : add_bias(row, bias, NULL, 0, n);
+        float top = add_bias(row, bias, t->region, t->region ? t->region[i] : 0, n);
         float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
         for (int j = 0; j < n; j++) {

@@ -1,7 +1,7 @@
 /* Matrix product of small tiles that lie in the cache: a tile of c stays in registers while k runs.
  *
  * b is read as whole vectors, a one element at a time, so either orientation of a costs the same. The tile is
- * as large as the registers allow: with 32 of them 12 x 2 or 6 x 4 vectors, with 16 of them 6 x 2. */
+ * as large as the registers allow: with 32 of them 8 x 2 or 6 x 4 vectors, with 16 of them 6 x 2. */
 #include "backend/cpu/simd/level.h"
 
 typedef struct {
@@ -14,65 +14,68 @@ typedef struct {
     bool accumulate;
 } tile;
 
-/* rows x cols vectors of c; both are constants where this is inlined. */
-ARK_INLINE void tile_product(const tile *t, int rows, int cols) {
-    ark_vec acc[12][4];
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int j = 0; j < cols; j++) {
-            acc[i][j] = (ark_vec){0};
-        }
-    }
-    const float *a = t->a;
-    const float *b = t->b;
-    for (int64_t l = 0; l < t->k; l++, a += t->a_col, b += t->ldb) {
-        ark_vec bv[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < cols; j++) {
-            bv[j] = ark_load(b + j * ARK_LANES);
-        }
-#pragma GCC unroll 12
-        for (int i = 0; i < rows; i++) {
-            float av = a[i * t->a_row];
-#pragma GCC unroll 4
-            for (int j = 0; j < cols; j++) {
-                acc[i][j] += av * bv[j];
-            }
-        }
-    }
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int j = 0; j < cols; j++) {
-            float *c = t->c + i * t->ldc + j * ARK_LANES;
-            ark_store(c, t->accumulate ? ark_load(c) + acc[i][j] : acc[i][j]);
-        }
-    }
-}
+#define ARK_TILE_ROWS 8
+#define ARK_TILE_COLS 1
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 4
+#define ARK_TILE_COLS 1
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 1
+#define ARK_TILE_COLS 1
+#include "backend/cpu/simd/tile.inc"
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define ARK_TILE_ROWS 6
+#define ARK_TILE_COLS 4
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 3
+#define ARK_TILE_COLS 4
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 1
+#define ARK_TILE_COLS 4
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 8
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 4
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 1
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#else
+#define ARK_TILE_ROWS 6
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 3
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#define ARK_TILE_ROWS 1
+#define ARK_TILE_COLS 2
+#include "backend/cpu/simd/tile.inc"
+#endif
 
-/* All rows of a strip of c that is `cols` vectors wide. */
-#define ARK_STRIP(name, rows, half, cols)                                                                    \
-    static void name(tile t, int64_t m) {                                                                    \
+/* All rows of a strip of c that is `cols` vectors wide, by tiles of two heights, then single rows. */
+#define ARK_STRIP(rows, half, cols)                                                                          \
+    static void strip##cols(tile t, int64_t m) {                                                             \
         int64_t i = 0;                                                                                       \
-        for (; i + (rows) <= m; i += (rows), t.a += (rows)*t.a_row, t.c += (rows)*t.ldc) {                   \
-            tile_product(&t, (rows), (cols));                                                                \
+        for (; i + rows <= m; i += rows, t.a += rows * t.a_row, t.c += rows * t.ldc) {                       \
+            tile_##rows##x##cols(&t);                                                                        \
         }                                                                                                    \
-        for (; i + (half) <= m; i += (half), t.a += (half)*t.a_row, t.c += (half)*t.ldc) {                   \
-            tile_product(&t, (half), (cols));                                                                \
+        for (; i + half <= m; i += half, t.a += half * t.a_row, t.c += half * t.ldc) {                       \
+            tile_##half##x##cols(&t);                                                                        \
         }                                                                                                    \
         for (; i < m; i++, t.a += t.a_row, t.c += t.ldc) {                                                   \
-            tile_product(&t, 1, (cols));                                                                     \
+            tile_1x##cols(&t);                                                                               \
         }                                                                                                    \
     }
 
+ARK_STRIP(8, 4, 1)
 #if defined(__AVX512F__) || defined(__aarch64__)
-ARK_STRIP(strip4, 6, 3, 4)
-ARK_STRIP(strip2, 12, 4, 2)
+ARK_STRIP(8, 4, 2)
+ARK_STRIP(6, 3, 4)
 #else
-ARK_STRIP(strip2, 6, 3, 2)
+ARK_STRIP(6, 3, 2)
 #endif
-ARK_STRIP(strip1, 12, 4, 1)
 
 /* The last n % ARK_LANES columns. */
 static void ragged(tile t, int64_t m, int64_t n) {

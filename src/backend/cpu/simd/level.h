@@ -53,6 +53,13 @@ static inline void ark_store(float *p, ark_vec v) {
     memcpy(p, &v, sizeof v);
 }
 
+/* Before a loop of few constant rounds whose arrays should become registers. */
+#if defined(__clang__)
+#define ARK_UNROLL _Pragma("unroll")
+#else
+#define ARK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #define ARK_INLINE static inline __attribute__((always_inline))
 
 #endif

@@ -17,6 +17,12 @@ ARK_INLINE int32_t ark_to_bits(float f) {
     return i;
 }
 
+/* Integers in the order of the floats whose bits are given, and back: a maximum of integers is one that every
+ * compiler vectorises. */
+ARK_INLINE int32_t ark_rank(int32_t bits) {
+    return bits ^ (bits >> 31 & 0x7fffffff);
+}
+
 /* e^x for x <= 88, relative error below 1.5e-7; zero below -87, where subnormal results would only cost time.
  *
  * x = n ln2 + r with |r| <= ln2/2 (Cody and Waite's two-part ln2), e^r = 1 + r + r^2 q(r) with the degree-4
