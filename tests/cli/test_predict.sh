@@ -46,6 +46,11 @@ expect_json ".skipped == [\"$work/cut.png\"] and (.images | length == $count)"
 arkfm predict "$weights" "$images" --head nobody
 expect_exit 1
 expect_err "no head 'nobody'; its heads are: north_general, lakeside, childrens, harbour_tb"
+if [[ -w /dev/full ]]; then
+    run bash -c '"$ARKFM" predict "$0" "$1" > /dev/full' "$weights" "$images"
+    expect_exit 1
+    expect_err 'cannot write to standard output'
+fi
 arkfm predict "$weights"
 expect_exit 2
 arkfm predict "$weights" "$images" --format xml

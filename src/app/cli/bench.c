@@ -216,7 +216,7 @@ static int print_result(const cli_ctx *c, const args *a, const subject *s, const
         speed * s->flop_per_image * 1e-9, 100 * fraction, r->peak_dtype, r->peak_flops * 1e-9);
     printf("copy         %10.1f GB/s read and written\n", r->copy_bytes * 1e-9);
     printf("memory       %10.1f MiB at most\n", r->peak_rss_bytes / 1048576);
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 static int check_usage(const cli_ctx *c, args *a) {

@@ -168,13 +168,21 @@ json_t *cli_number(double v) {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-int cli_print_json(json_t *object) {
-    int bad = !object || json_dumpf(object, stdout, JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) != 0;
-    json_decref(object);
-    bad |= putchar('\n') == EOF;
-    bad |= fflush(stdout) != 0;
+int cli_flush(void) {
+    bool bad = fflush(stdout) != 0 || ferror(stdout);
     if (bad) {
         fprintf(stderr, "arkfm: cannot write to standard output\n");
     }
     return bad;
+}
+
+int cli_print_json(json_t *object) {
+    bool bad = !object || json_dumpf(object, stdout, JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY) != 0;
+    json_decref(object);
+    if (bad && !ferror(stdout)) {
+        fprintf(stderr, "arkfm: cannot build the JSON object\n");
+        return 1;
+    }
+    putchar('\n');
+    return cli_flush();
 }

@@ -69,6 +69,8 @@ int cli_fail(const cli_ctx *c, ark_status st);
 /** Print one JSON object to stdout with a newline (floats with 17 digits) and release it. Returns 0, or 1
  * when stdout fails. */
 int cli_print_json(json_t *object);
+/** Flush stdout: 0, or 1 with a message when something of it could not be written. */
+int cli_flush(void);
 /** A finite double as JSON real, anything else as null. */
 json_t *cli_number(double v);
 

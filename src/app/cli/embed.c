@@ -123,7 +123,7 @@ static int print_result(
         printf(", %zu skipped", im->skipped);
     }
     putchar('\n');
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 static int check_usage(const cli_ctx *c, args *a) {

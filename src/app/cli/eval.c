@@ -288,7 +288,7 @@ static int print_text(const args *a, const work *w) {
             printf(" (%s)\n", r->delong[k].auroc.why);
         }
     }
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 /* --- the verb --- */

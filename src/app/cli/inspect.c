@@ -144,7 +144,7 @@ static int print_text(const char *path, const content *c) {
         cli_put_text(stdout, t->name);
         putchar('\n');
     }
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 int cmd_inspect(cli_ctx *ctx, int argc, char **argv) {

@@ -267,7 +267,7 @@ static int print_text(const args *a, const columns *c, const result *r) {
     for (size_t i = 0; i < CLI_COUNT(decisions); i++) {
         print_metric(decisions[i].name, decisions[i].of(r->at), "");
     }
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 static int check_usage(const args *a, bool bootstrap_given) {

@@ -198,7 +198,7 @@ static int print_text(const planned *p, const args *a, const row *rows, int n) {
     printf("total        %12.1f MiB for batch %lld, %s, %s\n",
         (t.param_bytes + (double)t.acts + (double)t.scratch) / 1048576, (long long)a->batch,
         ark_dtype_name(a->cdt), a->mode);
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 static json_t *json_node(const planned *p, const args *a, const ark_node *n) {

@@ -159,7 +159,7 @@ static int finish(const args *a, run *r) {
         fprintf(stderr, "arkfm predict: %zu of %zu images skipped\n", r->images.skipped, r->images.n);
     }
     if (!r->list) {
-        return fflush(stdout) != 0;
+        return cli_flush();
     }
     json_t *list = r->list;
     r->list = NULL;
