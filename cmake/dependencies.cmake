@@ -38,7 +38,7 @@ else()
     set(ark_summary "${ark_summary}\n  OpenMP off")
 endif()
 
-# oneDNN sits inside parallel regions of ours, so it must share our OpenMP; without OpenMP it stays out.
+# oneDNN runs inside tasks of ours, where its OpenMP must be held to one thread; without OpenMP it stays out.
 if(ARK_ONEDNN AND ARK_OPENMP)
     find_package(dnnl QUIET)
     if(dnnl_FOUND)
