@@ -125,6 +125,7 @@ void ark_cohort_case(const ark_cohort *c, uint32_t image, ark_case *k) {
     ark_patient_draw(&k->patient, &rng, c->spec->hospital.children);
     rng = ark_synth_rng(&k->id, image, ARK_SYNTH_EXAM);
     ark_exam_draw(&k->exam, &rng, &c->spec->hospital);
+    k->exam.severity = c->severity;
     ark_anatomy_build(&k->anatomy, &k->patient, &k->exam);
     for (int f = 0; f < ARK_FINDING_COUNT; f++) {
         unsigned bit = 1u << f;

@@ -57,6 +57,7 @@ typedef struct ark_cohort {
     uint64_t seed;
     uint32_t index; /* of the spec: the dataset of every random stream */
     uint32_t npatients, nimages;
+    double severity; /* of the findings, see ark_synth_opts; 0 unless set after ark_cohort_new */
     ark_cohort_patient *patients;
     ark_cohort_image *images;
 } ark_cohort;

@@ -44,6 +44,11 @@ static void append(ark_exam *e, ark_finding f) {
     }
 }
 
+/* A draw in [0,1) pushed towards 1 by the exam's severity. */
+static double plainer(const ark_exam *e, double u) {
+    return e->severity + (1 - e->severity) * u;
+}
+
 static void draw_patches(ark_exam *e, const ark_anatomy *a, ark_rng *rng) {
     int n = 3 + (int)ark_rng_below(rng, 3);
     int first = (int)ark_rng_below(rng, 2);
@@ -52,15 +57,15 @@ static void draw_patches(ark_exam *e, const ark_anatomy *a, ark_rng *rng) {
         ark_point q = free_point(a, f.side, rng, 0.25, 0.92);
         f.x = q.x;
         f.y = q.y;
-        f.size = ark_rng_range(rng, 0.09, 0.19);
-        f.strength = ark_rng_range(rng, 0.20, 0.50);
+        f.size = 0.09 + 0.10 * plainer(e, ark_rng_f64(rng));
+        f.strength = 0.20 + 0.30 * plainer(e, ark_rng_f64(rng));
         append(e, f);
     }
 }
 
 void ark_finding_draw(ark_exam *e, ark_patient *p, ark_anatomy *a, ark_finding_kind kind, ark_rng *rng) {
     ark_finding f = {.kind = kind, .side = (int)ark_rng_below(rng, 2)};
-    double grade = ark_rng_f64(rng); // subtle .. plain
+    double grade = plainer(e, ark_rng_f64(rng)); // subtle .. plain
     ark_point q = {0};
     double reach = a->dome_y[f.side] - p->apex_y;
     switch (kind) {

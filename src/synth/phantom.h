@@ -111,6 +111,7 @@ typedef struct ark_exam {
     bool collimated, lines;
     int nfindings;
     ark_finding findings[ARK_FINDINGS_MAX];
+    double severity; /* of findings drawn, 0..1 */
 } ark_exam;
 
 /* A function of Y sampled evenly on [-0.25, 1.25]. */

@@ -95,6 +95,7 @@ static ark_status write_dataset(
         }
     }
     st = ark_cohort_new(o->seed, index, (uint32_t)o->images, &c);
+    c.severity = o->severity;
     if (st) {
         goto done;
     }
@@ -130,6 +131,9 @@ static ark_status check(const char *dir, const ark_synth_opts *o) {
     if (o->side < ARK_SYNTH_SIDE_MIN || o->side > ARK_SYNTH_SIDE_MAX) {
         return ARK_ERR(ARK_EINVAL, "image size %lld is outside %d..%d pixels", (long long)o->side,
             ARK_SYNTH_SIDE_MIN, ARK_SYNTH_SIDE_MAX);
+    }
+    if (!(o->severity >= 0 && o->severity <= 1)) {
+        return ARK_ERR(ARK_EINVAL, "severity %g is outside 0..1", o->severity);
     }
     if (!ark_path_exists(dir)) {
         return ARK_OK;

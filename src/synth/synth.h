@@ -19,11 +19,13 @@ enum {
 };
 
 typedef struct ark_synth_opts {
-    uint64_t seed;  /* default 1 */
-    int64_t images; /* per dataset, default 200 */
-    int64_t side;   /* pixels, default 128 */
-    int threads;    /* default 1 */
-    bool replace;   /* write into a folder that is not empty; removes the datasets of the same names in it */
+    uint64_t seed;   /* default 1 */
+    int64_t images;  /* per dataset, default 200 */
+    int64_t side;    /* pixels, default 128 */
+    double severity; /* in [0,1], default 0: findings from subtle to plain; towards 1 only the plainest, which
+                        a small network learns from few images */
+    int threads;     /* default 1 */
+    bool replace;    /* write into a folder that is not empty; removes the datasets of the same names in it */
 } ark_synth_opts;
 
 ark_synth_opts ark_synth_default_opts(void);

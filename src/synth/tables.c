@@ -128,16 +128,25 @@ static ark_status write_pretrain_yaml(const char *dir) {
         }
     }
     ark_writer_printf(&w, "]   # cyclic order; the target stays out\n%s",
+        "  cache_mb: 256\n"
         "model:\n"
-        "  arch: swin:embed=32,depths=2-2-2-2,heads=2-4-8-16,window=4,size=64\n"
+        "  arch: swin:embed=32,depths=2-2-2,heads=2-4-8,window=4,size=64\n"
         "  projector: linear\n"
-        "  projector_dim: 1376\n"
+        "  projector_dim: 256\n"
+        "  drop_path: 0\n"
+        "augment:\n"
+        "  crop_scale_min: 0.7\n"
         "train:\n"
-        "  epochs: 8\n"
-        "  batch: 32\n"
-        "  lr: 0.1\n"
+        "  epochs: 20\n"
+        "  batch: 16\n"
+        "  seed: 1\n"
+        "  optimizer: adamw\n"
+        "  lr: 5e-4\n"
         "  warmup_epochs: 1\n"
-        "  seed: 1\n");
+        "  weight_decay: 0.05\n"
+        "  clip_grad: 5\n"
+        "  ema_momentum: 0.6 # for tens of epochs; Ark's 0.9 is made for hundreds\n"
+        "  test_every: 0\n");
     return ark_writer_commit(&w);
 }
 

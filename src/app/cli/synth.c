@@ -35,6 +35,9 @@ int cmd_synth(cli_ctx *c, int argc, char **argv) {
         {"--seed", CLI_INT, "N", &seed, "everything follows from it (default 1)"},
         {"--images", CLI_INT, "N", &o.images, "images per dataset (default 200, at least 20)"},
         {"--size", CLI_INT, "N", &o.side, "side in pixels (default 128)"},
+        {"--severity", CLI_FLOAT, "X", &o.severity,
+            "0 findings from subtle to plain (default) .. 1 only the plainest, easy to learn from few "
+            "images"},
         {"--force", CLI_FLAG, NULL, &o.replace,
             "write into a folder that is not empty, replacing its phantom datasets"},
     };

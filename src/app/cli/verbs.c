@@ -2,8 +2,8 @@
 
 /* A verb that is not listed here is not built yet; its declaration in cli.h is then unused. */
 const cli_verb cli_verbs[] = {
-    {"synth", "DIR [--seed N] [--images N] [--size N] [--force]", "write phantom chest X-ray datasets",
-        cmd_synth},
+    {"synth", "DIR [--seed N] [--images N] [--size N] [--severity X] [--force]",
+        "write phantom chest X-ray datasets", cmd_synth},
     {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
     {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
