@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 arkfm=${ARKFM:-build/release/arkfm}
 out=${1:-demo}
-epochs=${DEMO_EPOCHS:-30}
-images=${DEMO_IMAGES:-400}
+epochs=${DEMO_EPOCHS:-40}
+images=${DEMO_IMAGES:-600}
 
 if [ -e "$out" ] && [ ! -e "$out/.arkfm-demo" ]; then
     echo "demo: $out exists and is not a demo folder; choose another: scripts/demo.sh DIR" >&2
@@ -18,24 +18,23 @@ touch "$out/.arkfm-demo"
 started=$SECONDS
 
 echo "== phantom chest X-rays: five hospitals, $images images each"
-"$arkfm" synth "$out/data" --seed 1 --images "$images"
+"$arkfm" synth "$out/data" --seed 1 --images "$images" --severity 0.9 | head -n 1
 
-train() { # NAME FOLDER [--set ...]: the full log goes to the folder, one line here
-    local name=$1 folder=$2
-    shift 2
+train() { # FOLDER [--set ...]: the full log goes to a file, one line here
+    local folder=$1
+    shift
     "$arkfm" pretrain "$out/data/pretrain.yaml" --out "$out/$folder" "$@" 2> "$out/$folder.log" ||
         { tail -n 5 "$out/$folder.log" >&2; exit 1; }
-    echo "   $name done, $((SECONDS - started)) s"
 }
 
 hospitals=(north_general lakeside childrens harbour_tb)
 echo "== Foundation Ark: cyclic training on ${#hospitals[@]} hospitals, each with its own head"
-train "Ark" ark --set "train.epochs=$epochs"
+train ark --set "train.epochs=$epochs"
 
 echo "== the same network on one hospital alone, as many passes over its images"
 models=(--model "Ark teacher=$out/ark/teacher.safetensors" --model "Ark student=$out/ark/student.safetensors")
 for h in "${hospitals[@]}"; do
-    train "$h" "single-$h" --set "train.epochs=$epochs" --set "data.datasets=$h"
+    train "single-$h" --set "train.epochs=$epochs" --set "data.datasets=$h"
     models+=(--model "only $h=$out/single-$h/teacher.safetensors")
 done
 
@@ -44,7 +43,7 @@ echo "== linear readout on the held-out hospital"
     --run "Ark=$out/ark" --html "$out/report.html" | tee "$out/table.txt"
 
 # The first line says it plainly: the teacher against every other model, on the same resampled patients.
-awk -F'  +' 'NR > 3 && NF >= 4 {
+awk -F'  +' 'NR > 4 && $4 != "" {
     split($4, d, /[][, ]+/)
     word = d[2] > 0 ? "ahead of" : d[3] < 0 ? "behind" : "not distinguishable from"
     printf "%sThe Ark teacher is %s: %s\n", NR == 5 ? "\n" : "", word, $1
