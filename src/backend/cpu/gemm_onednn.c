@@ -125,10 +125,9 @@ void ark_gemm_pool_free(ark_gemm_pool *p) {
     ark_free(p);
 }
 
-/* ---- what differs between oneDNN 2 and 3
- * ------------------------------------------------------------------------ */
+/* ---- what differs between oneDNN 2 and 3 ---------------------------------------------------- */
 
-/* Descriptions of the operands as oneDNN objects; scratch belongs to the primitive's description. */
+/* The operands as oneDNN describes them. */
 typedef struct {
     dnnl_dims_t dims[4], strides[4];
     int ndims[4];
@@ -163,15 +162,6 @@ static dnnl_status_t matmul_desc(dnnl_primitive_desc_t *out, const memory_desc m
 static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
 }
-
-static size_t scratch_size(const_dnnl_primitive_desc_t pd) {
-    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
-}
-
-static dnnl_status_t scratch_new(dnnl_memory_t *out, const_dnnl_primitive_desc_t pd, dnnl_engine_t engine) {
-    return dnnl_memory_create(
-        out, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), engine, DNNL_MEMORY_NONE);
-}
 #else
 typedef dnnl_memory_desc_t memory_desc;
 
@@ -198,6 +188,9 @@ static dnnl_status_t matmul_desc(dnnl_primitive_desc_t *out, const memory_desc m
 static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_sum(ops, 1.0f);
 }
+#endif
+
+/* ---- creation ------------------------------------------------------------------------------- */
 
 static size_t scratch_size(const_dnnl_primitive_desc_t pd) {
     return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
@@ -207,10 +200,6 @@ static dnnl_status_t scratch_new(dnnl_memory_t *out, const_dnnl_primitive_desc_t
     return dnnl_memory_create(
         out, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), engine, DNNL_MEMORY_NONE);
 }
-#endif
-
-/* ---- creation
- * ---------------------------------------------------------------------------------------------------- */
 
 /* Widened operands are packed tightly, whatever the caller's leading dimensions. */
 static layouts layouts_of(const ark_gemm *g) {
@@ -330,8 +319,7 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
     return ARK_OK;
 }
 
-/* ---- running
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 static size_t widened_floats(const ark_gemm_desc *d) {
     return (size_t)(ark_simd_pad(d->m * d->k) + ark_simd_pad(d->k * d->n) + ark_simd_pad(d->m * d->n));

@@ -6,8 +6,7 @@
 
 enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8 };
 
-/* ---- preparation
- * -------------------------------------------------------------------------------------------------- */
+/* ---- preparation ---------------------------------------------------------------------------- */
 
 /* Panels of total so that there are about `wanted` of them, none but the last narrower than `least`. */
 static ark_panels cut_panels(int64_t total, int64_t wanted, int64_t least) {
@@ -143,8 +142,7 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     return ARK_OK;
 }
 
-/* ---- forward
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- forward -------------------------------------------------------------------------------- */
 
 typedef struct {
     const ark_call *c;

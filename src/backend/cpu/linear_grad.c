@@ -85,8 +85,7 @@ static void make_dx(job *j, const ark_row_piece *p, int64_t panel, const void *d
     check(j, ark_gemm_run(g, thread, dz, w, NULL, dx, thread_scratch(j, thread)));
 }
 
-/* ---- by groups: pieces one after another, everything while a piece is in the cache
- * -------------------------------- */
+/* ---- by groups: pieces one after another, everything while a piece is in the cache ---------- */
 
 static void group_task(void *ctx, int64_t group, int thread) {
     job *j = ctx;
@@ -134,8 +133,7 @@ static void reduce_task(void *ctx, int64_t task, int thread) {
     }
 }
 
-/* ---- by tiles of dW
- * ------------------------------------------------------------------------------------------------ */
+/* ---- by tiles of dW ------------------------------------------------------------------------- */
 
 static void dz_task(void *ctx, int64_t task, int thread) {
     const job *j = ctx;

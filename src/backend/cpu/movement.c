@@ -10,12 +10,10 @@ typedef struct {
     const ark_call *c;
     const ark_node *n;
     const ark_simd *k;
-    int64_t block; /* elements of a task, where samples are cut */
 } job;
 
-static void over(
-    const ark_call *c, const ark_node *n, int64_t tasks, int64_t block, void (*task)(void *, int64_t, int)) {
-    job j = {.c = c, .n = n, .k = ark_simd_of(c), .block = block};
+static void over(const ark_call *c, const ark_node *n, int64_t tasks, void (*task)(void *, int64_t, int)) {
+    job j = {.c = c, .n = n, .k = ark_simd_of(c)};
     ark_parallel(c->dev->threads, tasks, task, &j);
 }
 
@@ -47,7 +45,7 @@ static void clear(ark_dtype dtype, void *dst, int64_t at, int64_t n) {
     memset((char *)dst + (size_t)at * size, 0, (size_t)n * size);
 }
 
-/* ---- patchify: a task is a row of patches ------------------------------------------------------ */
+/* ---- patchify: a task is a row of patches --------------------------------------------------- */
 
 /* The few bytes of one line of a patch. */
 static inline void copy_piece(void *dst, const void *src, size_t bytes) {
@@ -119,19 +117,18 @@ static void patchify_bwd_task(void *ctx, int64_t task, int thread) {
 }
 
 ark_status ark_cpu_patchify_fwd(const ark_call *c, const ark_node *n) {
-    over(c, n, c->batch * n->out->dims[1], 0, patchify_fwd_task);
+    over(c, n, c->batch * n->out->dims[1], patchify_fwd_task);
     return ARK_OK;
 }
 
 ark_status ark_cpu_patchify_bwd(const ark_call *c, const ark_node *n) {
     if (n->want_grad[0]) {
-        over(c, n, c->batch * n->out->dims[1], 0, patchify_bwd_task);
+        over(c, n, c->batch * n->out->dims[1], patchify_bwd_task);
     }
     return ARK_OK;
 }
 
-/* ---- patch_merge: a task is a row of the output grid
- * -------------------------------------------------------------- */
+/* ---- patch_merge: a task is a row of the output grid ---------------------------------------- */
 
 /* Block q of the output holds the neighbour at row q % 2, column q / 2. */
 static void patch_merge_row(const job *j, int64_t task, bool backward) {
@@ -166,19 +163,18 @@ static void patch_merge_bwd_task(void *ctx, int64_t task, int thread) {
 }
 
 ark_status ark_cpu_patch_merge_fwd(const ark_call *c, const ark_node *n) {
-    over(c, n, c->batch * n->out->dims[1], 0, patch_merge_fwd_task);
+    over(c, n, c->batch * n->out->dims[1], patch_merge_fwd_task);
     return ARK_OK;
 }
 
 ark_status ark_cpu_patch_merge_bwd(const ark_call *c, const ark_node *n) {
     if (n->want_grad[0]) {
-        over(c, n, c->batch * n->out->dims[1], 0, patch_merge_bwd_task);
+        over(c, n, c->batch * n->out->dims[1], patch_merge_bwd_task);
     }
     return ARK_OK;
 }
 
-/* ---- residual: a task is a block of one sample
- * -------------------------------------------------------------------- */
+/* ---- residual: a task is a block of one sample ---------------------------------------------- */
 
 /* What h of this sample is multiplied by. */
 static float path_scale(const ark_call *c, const ark_node *n, int64_t sample) {
@@ -238,17 +234,16 @@ static int64_t residual_tasks(const ark_call *c, const ark_node *n) {
 }
 
 ark_status ark_cpu_residual_fwd(const ark_call *c, const ark_node *n) {
-    over(c, n, residual_tasks(c, n), 0, residual_fwd_task);
+    over(c, n, residual_tasks(c, n), residual_fwd_task);
     return ARK_OK;
 }
 
 ark_status ark_cpu_residual_bwd(const ark_call *c, const ark_node *n) {
-    over(c, n, residual_tasks(c, n), 0, residual_bwd_task);
+    over(c, n, residual_tasks(c, n), residual_bwd_task);
     return ARK_OK;
 }
 
-/* ---- avgpool: a task is some channels of one sample
- * ---------------------------------------------------------------- */
+/* ---- avgpool: a task is some channels of one sample ----------------------------------------- */
 
 enum { POOL_CHANNELS = 256 };
 
@@ -289,13 +284,13 @@ static void avgpool_bwd_task(void *ctx, int64_t task, int thread) {
 }
 
 ark_status ark_cpu_avgpool_fwd(const ark_call *c, const ark_node *n) {
-    over(c, n, pool_tasks(c, n), 0, avgpool_fwd_task);
+    over(c, n, pool_tasks(c, n), avgpool_fwd_task);
     return ARK_OK;
 }
 
 ark_status ark_cpu_avgpool_bwd(const ark_call *c, const ark_node *n) {
     if (n->want_grad[0]) {
-        over(c, n, pool_tasks(c, n), 0, avgpool_bwd_task);
+        over(c, n, pool_tasks(c, n), avgpool_bwd_task);
     }
     return ARK_OK;
 }

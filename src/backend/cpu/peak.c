@@ -45,7 +45,7 @@ static double measure_arithmetic(int threads, void (*kernel)(double *, int64_t))
     return sum > 0.0 ? sum : (double)NAN;
 }
 
-enum { PIECE = 1 << 18, PIECES = 192 }; /* floats of a task; 192 MiB each way */
+enum { PIECE = 1 << 18, PIECES = 96 }; /* floats of a task; 96 MiB each way */
 
 typedef struct {
     const ark_simd *k;
