@@ -25,7 +25,7 @@ expect_json '.epochs == 4 and .skipped == 0 and .images > 0 and (.val_loss | typ
 expect_file "$work/whole/model-card.md"
 expect_file "$work/whole/config.yaml"
 [[ $(grep -c '"event":"val"' "$work/whole/metrics.jsonl") -eq 32 ]] || fail "4 epochs x 4 datasets x student and teacher"
-jq -es 'all(.event != "train" or (.loss > 0 and .lr >= 0 and .momentum >= 0.9))' "$work/whole/metrics.jsonl" > /dev/null || fail "train events"
+jq -es 'all(.event != "train" or (.loss > 0 and .lr >= 0 and .momentum >= 0.6))' "$work/whole/metrics.jsonl" > /dev/null || fail "train events"
 
 pretrain threads --threads 2
 expect_exit 0
