@@ -16,6 +16,9 @@ target_compile_definitions(ark_flags INTERFACE _GNU_SOURCE)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(ark_flags INTERFACE -Wno-maybe-uninitialized) # true only where -O2 follows the flow
 endif()
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    target_compile_options(ark_flags INTERFACE -Wno-pass-failed) # a loop that stays scalar is slow, not wrong
+endif()
 if(ARK_WERROR)
     target_compile_options(ark_flags INTERFACE -Werror)
 endif()

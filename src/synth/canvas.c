@@ -76,7 +76,7 @@ void ark_canvas_tube(ark_canvas *c, const ark_waypoint *path, int n, double r0, 
 enum { TAPS_MAX = 65 };
 
 void ark_canvas_blur(ark_canvas *c, double sigma, ark_canvas *tmp) {
-    float w[TAPS_MAX];
+    float w[TAPS_MAX] = {1};
     int reach = (int)ceil(2.5 * sigma);
     if (sigma <= 0.15) {
         return; // less than half a grey level at any edge

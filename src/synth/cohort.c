@@ -143,6 +143,7 @@ void ark_cohort_case(const ark_cohort *c, uint32_t image, ark_case *k) {
 static void multiclass_labels(
     const ark_cohort *c, const ark_case *k, bool report, ark_rng *rng, int *labels) {
     int n = ark_cohort_classes(c->spec), truth = 0;
+    ARK_ASSERT(n > 1);
     for (int i = 0; i < n; i++) {
         bool there =
             c->spec->classes[i].findings ? (k->findings & c->spec->classes[i].findings) : !k->findings;
