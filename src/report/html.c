@@ -221,11 +221,10 @@ static size_t dispensable_at(const char *s) {
 static void svg_element(ark_html *h, const ark_svg *svg) {
     char prefix[32];
     snprintf(prefix, sizeof prefix, "p%zu-", h->plots);
-    const char *s = svg->text, *from = s;
+    const char *s = svg->text + strlen("<svg"), *from = s;
     raw(h, "<svg role=\"img\" aria-label=\"");
     text(h, svg->title ? svg->title : "plot");
     raw(h, "\"");
-    from = s += strlen("<svg");
     while (*s) {
         size_t skip = dispensable_at(s), name = skip ? 0 : name_at(s);
         if (skip || name) {
