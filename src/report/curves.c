@@ -21,7 +21,24 @@ typedef struct line {
 typedef struct lines {
     line items[MAX_SERIES];
     size_t n;
+    char datasets[MAX_SERIES][96]; /* in order of appearance in the log, whatever the event: their colours */
+    size_t n_datasets;
 } lines;
+
+static size_t dataset_number(const lines *l, const char *dataset) {
+    size_t i = 0;
+    while (i < l->n_datasets && strcmp(l->datasets[i], dataset) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void note_dataset(lines *l, const char *dataset) {
+    if (l->n_datasets < MAX_SERIES && dataset_number(l, dataset) == l->n_datasets) {
+        size_t len = strnlen(dataset, sizeof l->datasets[0] - 1);
+        memcpy(l->datasets[l->n_datasets++], dataset, len); /* the rest is zero */
+    }
+}
 
 /* The line of a dataset and model, new when it is the first point; NULL when there are too many. */
 static line *find(lines *l, const char *dataset, const char *model) {
@@ -62,6 +79,9 @@ static ark_status add_event(lines *l, const json_t *o, const char *event, const 
     const char *kind = json_string_value(json_object_get(o, "event"));
     const char *dataset = json_string_value(json_object_get(o, "dataset"));
     const json_t *epoch = json_object_get(o, "epoch"), *value = json_object_get(o, field);
+    if (dataset) {
+        note_dataset(l, dataset);
+    }
     if (!kind || strcmp(kind, event) || !dataset || !json_is_integer(epoch) || !json_is_number(value)) {
         return ARK_OK;
     }
@@ -87,22 +107,6 @@ static ark_status read_lines(const char *path, const char *event, const char *fi
     return st;
 }
 
-/* Colours go by dataset: teacher and student of one dataset share theirs. */
-static int color_of(const lines *l, size_t i) {
-    int color = 0;
-    for (size_t k = 0; k <= i; k++) {
-        bool first = true;
-        for (size_t j = 0; j < k; j++) {
-            first &= strcmp(l->items[j].dataset, l->items[k].dataset) != 0;
-        }
-        color += first;
-        if (!strcmp(l->items[k].dataset, l->items[i].dataset)) {
-            break;
-        }
-    }
-    return (color - 1) % 7 + 1;
-}
-
 ark_status ark_run_curves(
     const char *run_dir, const char *event, const char *field, const ark_axes *axes, ark_svg *out) {
     lines *l;
@@ -116,7 +120,7 @@ ark_status ark_run_curves(
             .x = k->x,
             .y = k->y,
             .n = k->n,
-            .color = color_of(l, i),
+            .color = (int)(dataset_number(l, k->dataset) % 7) + 1,
             .dashed = strstr(k->name, ", student") != NULL};
     }
     if (st == ARK_OK && l->n == 0) {

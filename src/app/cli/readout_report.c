@@ -133,7 +133,7 @@ static ark_status add_classes(ark_html *h, const comparison *c) {
 /* One class's ROC curves of all models. */
 static ark_status class_roc(const comparison *c, size_t k, ark_svg *svg) {
     ark_roc_series series[READOUT_MAX] = {0};
-    ark_axes axes = {.title = c->data->classes[k], .width_px = 400, .height_px = 460};
+    ark_axes axes = {.title = c->data->classes[k], .width_px = 400, .height_px = 370 + 26 * c->n};
     ark_status st = ARK_OK;
     int n = 0;
     for (; n < c->n && st == ARK_OK; n++) {
@@ -191,6 +191,7 @@ static ark_status add_run(ark_html *h, const run_ref *r) {
     size_t n = 0;
     for (size_t i = 0; i < 4 && st == ARK_OK; i++) {
         ark_axes axes = {.title = wanted[i].title, .x_label = "epoch", .y_label = wanted[i].y};
+        axes.height_px = i >= 2 ? 520 : 0; /* twice as many lines in the legend: student and teacher */
         st = ark_run_curves(r->dir, wanted[i].event, wanted[i].field, &axes, &svg[n]);
         if (st == ARK_OK) {
             plots[n] = (ark_html_plot){.svg = &svg[n], .caption = "Teacher solid, student dashed."};
