@@ -30,8 +30,8 @@ typedef struct {
     int failed;
 } bench;
 
-/* One thread is timed by the processor time it got, so that other programs disturb it less; several by the
- * clock on the wall. */
+/* One thread is timed by the processor time it got, so that other programs disturb it
+ * less; several by the clock on the wall. */
 static double seconds(const bench *o) {
     struct timespec t;
     clock_gettime(o->threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);

@@ -116,8 +116,8 @@ static ark_tensor *param(ark_plan *p, const char *name, int ndim, int64_t d0, in
     return ark_plan_param(p, name, ndim, dims, ARK_INIT_TRUNC_NORMAL_02);
 }
 
-/* x in the compute dtype: inputs are f32, so for bf16 a layer norm goes before; only its output's memory
- * matters. */
+/* x in the compute dtype: inputs are f32, so for bf16 a layer norm goes before; only its
+ * output's memory matters. */
 static ark_tensor *in_cdt(ark_plan *p, ark_tensor *x) {
     if (ark_plan_cdt(p) == ARK_F32) {
         return x;

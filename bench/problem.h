@@ -30,8 +30,8 @@ ark_status problem_parse(const char *line, problem *out) ARK_MUST_CHECK;
 /** True for the parameter updates, which are no nodes. */
 bool problem_is_flat(const problem *p);
 
-/* The op alone in a plan: its node, activations, parameters and gradients filled with draws that depend on
- * the seed only. */
+/* The op alone in a plan: its node, activations, parameters and gradients filled with
+ * draws that depend on the seed only. */
 typedef struct bed {
     ark_dev *dev;
     ark_params *params;

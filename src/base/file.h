@@ -42,8 +42,8 @@ ark_status ark_file_write(const char *path, const void *bytes, size_t n) ARK_MUS
 
 /** mkdir -p. */
 ark_status ark_mkdirs(const char *path) ARK_MUST_CHECK;
-/** Remove a folder and the plain files and folders in it; a missing one is not an error. Links are not
- * followed. */
+/** Remove a folder and the plain files and folders in it; a missing one is not an error.
+ * Links are not followed. */
 ark_status ark_rmtree(const char *path) ARK_MUST_CHECK;
 /** Rename, then fsync the folder, so that the new name survives a crash. */
 ark_status ark_rename_durable(const char *from, const char *to) ARK_MUST_CHECK;

@@ -1,5 +1,5 @@
-/* One row per op: what backward reads and how much arithmetic there is. Shape rules are in the constructors
- * (ops_*.c). */
+/* One row per op: what backward reads and how much arithmetic there is. Shape rules are
+ * in the constructors (ops_*.c). */
 #include "core/plan_impl.h"
 
 static bool never(const ark_node *n) {
@@ -55,8 +55,8 @@ double ark_node_flops_fwd(const ark_node *n, int64_t batch) {
     return ark__opdefs[n->op].flops_fwd(n, batch);
 }
 
-/* A linear's backward is one product per wanted gradient of its two matrices; others count their ratio once.
- */
+/* A linear's backward is one product per wanted gradient of its two matrices; others
+ * count their ratio once. */
 double ark_node_flops_bwd(const ark_node *n, int64_t batch) {
     double fwd = ark_node_flops_fwd(n, batch);
     if (n->op == ARK_OP_LINEAR) {

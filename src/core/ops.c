@@ -1,5 +1,5 @@
-/* Constructors: the shape and type rules of every op, checked once here so that backends see only valid
- * nodes. */
+/* Constructors: the shape and type rules of every op, checked once here so that backends
+ * see only valid nodes. */
 #include "core/ops.h"
 
 #include "base/err.h"

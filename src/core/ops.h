@@ -1,11 +1,11 @@
-/* The ops that model builders call. Each call appends one node and returns its output tensor; an invalid call
- * makes the plan remember its first error and returns a poison tensor, so builders stay straight-line (see
- * plan.h).
+/* The ops that model builders call. Each call appends one node and returns its output tensor; an invalid
+ * call makes the plan remember its first error and returns a poison tensor, so builders stay straight-line
+ * (see plan.h).
  *
  * Letters: B batch, H W grid of tokens, C channels, K N features, M window side, NH heads, P patch side.
  * Write rule of every backward: parameter gradients +=; activation gradients = by the first writer, += by
- * later ones (node.acc). "cdt" is the plan's compute dtype (f32 or bf16); statistics and accumulation are
- * always f32 or better. */
+ * later ones (node.acc).
+ * "cdt" is the plan's compute dtype (f32 or bf16); statistics and accumulation are f32 or better always. */
 #ifndef ARK_CORE_OPS_H
 #define ARK_CORE_OPS_H
 
@@ -64,8 +64,8 @@ ark_tensor *ark_bce_logits(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_t
  * Gradient to z only. */
 ark_tensor *ark_softmax_ce(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask);
 
-/** Mean squared difference over all elements (torch MSELoss): a, b (B,D) f32 -> scalar. b is a target: no
- * gradient. */
+/** Mean squared difference over all elements (torch MSELoss): a, b (B,D) f32 -> scalar. b is a target:
+ * no gradient. */
 ark_tensor *ark_mse(ark_plan *p, ark_tensor *a, ark_tensor *b);
 
 #endif

@@ -66,8 +66,8 @@ int64_t ark_params_elems(const ark_params *s);
 /** Sum of numel: the model's parameter count. */
 int64_t ark_params_numel(const ark_params *s);
 
-/** Allocate the columns whose bit (1u << column) is set, zero-filled, on dev; bf16: also compute copies of
- * the weight columns. */
+/** Allocate the columns whose bit (1u << column) is set, zero-filled, on dev; bf16: also
+ * compute copies of the weight columns. */
 ark_status ark_params_alloc(ark_params *s, ark_dev *dev, unsigned columns, bool bf16) ARK_MUST_CHECK;
 /** Device pointer of a column, or NULL when it was not allocated. */
 float *ark_params_column(const ark_params *s, ark_column c);
@@ -75,8 +75,8 @@ float *ark_params_column(const ark_params *s, ark_column c);
 uint16_t *ark_params_bf16(const ark_params *s, ark_column c);
 /** Refresh the compute copy of a weight column; nothing to do when there is none. */
 ark_status ark_params_refresh(ark_params *s, ark_column c) ARK_MUST_CHECK;
-/** Draw initial values into a column from (seed, ARK_RNG_INIT, parameter's name): independent of declaration
- * order. */
+/** Draw initial values into a column from (seed, ARK_RNG_INIT, parameter's name):
+ * independent of declaration order. */
 ark_status ark_params_init(ark_params *s, ark_column c, uint64_t seed) ARK_MUST_CHECK;
 /** Host copy in and out of one parameter (numel floats). */
 ark_status ark_params_read(const ark_params *s, ark_column c, int i, float *dst) ARK_MUST_CHECK;

@@ -69,8 +69,8 @@ ark_status ark_plan_new(ark_params *store, int batch, ark_dtype cdt, ark_plan **
 /** Frees nodes and kernels' caches; NULL is allowed. */
 void ark_plan_free(ark_plan *p);
 
-/** Input f32 of shape dims, dims[0] the batch, to be written before each run. want_grad: its gradient can be
- * read after backward. */
+/** Input f32 of shape dims, dims[0] the batch, to be written before each run. want_grad:
+ * its gradient can be read after backward. */
 ark_tensor *ark_plan_input(ark_plan *p, const char *name, int ndim, const int64_t *dims, bool want_grad);
 /** Parameter of the store by its name, declared there on first use with the given shape (see
  * ark_params_declare). */
@@ -127,8 +127,8 @@ typedef struct ark_run {
     uint64_t seed, step; /* keys of the drop-path draws */
 } ark_run;
 
-/** Copy host data (run->batch samples) into an input, or out of any output / input gradient, converting to
- * f32. */
+/** Copy host data (run->batch samples) into an input, or out of any output / input
+ * gradient, converting to f32. */
 ark_status ark_run_write(const ark_run *r, ark_plan *p, const ark_tensor *t, const float *src) ARK_MUST_CHECK;
 ark_status ark_run_read(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) ARK_MUST_CHECK;
 ark_status ark_run_read_grad(const ark_run *r, ark_plan *p, const ark_tensor *t, float *dst) ARK_MUST_CHECK;

@@ -112,8 +112,8 @@ ark_status ark_run_write(const ark_run *r, ark_plan *p, const ark_tensor *t, con
         p->dev, r->space->acts + t->offset, src, (size_t)run_numel(r, t) * sizeof *src);
 }
 
-/* Out of the arena as f32, whatever the stored type: bf16 lands in the upper half and is widened backwards.
- */
+/* Out of the arena as f32, whatever the stored type: bf16 lands in the upper half and is
+ * widened backwards. */
 static ark_status read_as_f32(
     const ark_run *r, ark_plan *p, const ark_tensor *t, int64_t offset, float *dst) {
     ARK_TRY(check_run(r, p));

@@ -1,7 +1,7 @@
 /* Tensors of a plan: shape, type and place; never the data itself.
  *
- * Row-major, last dimension fastest. Activations have the batch as dims[0]; a run may use fewer samples than
- * planned. */
+ * Row-major, last dimension fastest. Activations have the batch as dims[0]; a run may use
+ * fewer samples than planned. */
 #ifndef ARK_CORE_TENSOR_H
 #define ARK_CORE_TENSOR_H
 

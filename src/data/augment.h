@@ -1,9 +1,9 @@
 /* Views: what a training or test step sees of one grey 8-bit image.
  *
- * A random view is drawn first (ark_view_draw: numbers only) and rendered afterwards, so that the draw can be
- * tested and two views can share it. Every draw is a pure function of (seed, epoch, dataset, sample). The
- * order is that of torchvision and albumentations: crop and resize, flip, shift/scale/rotate, intensity,
- * normalise. */
+ * A random view is drawn first (ark_view_draw: numbers only) and rendered afterwards, so
+ * that the draw can be tested and two views can share it. Every draw is a pure function
+ * of (seed, epoch, dataset, sample). The order is that of torchvision and albumentations:
+ * crop and resize, flip, shift/scale/rotate, intensity, normalise. */
 #ifndef ARK_DATA_AUGMENT_H
 #define ARK_DATA_AUGMENT_H
 
@@ -35,8 +35,8 @@ typedef struct ark_augment {
 ark_augment ark_augment_pretrain(void);
 /** Fine-tuning: the same crop, mirror p .5, rotate 7 always (black outside), no intensity change. */
 ark_augment ark_augment_finetune(void);
-/** Refuse ranges that make no sense (reversed, not finite, p outside [0,1], ...): ARK_EINVAL naming the
- * field. */
+/** Refuse ranges that make no sense (reversed, not finite, p outside [0,1], ...):
+ * ARK_EINVAL naming the field. */
 ark_status ark_augment_check(const ark_augment *a) ARK_MUST_CHECK;
 
 /* One drawn view. */
@@ -56,8 +56,8 @@ ark_view ark_view_draw(const ark_augment *a, ark_rng *r, int side);
 /** The view that changes nothing: the whole image. */
 ark_view ark_view_whole(void);
 
-/* Renders views. Owns the resizer, scratch planes and the lookup tables of the normalisation. One per thread.
- */
+/* Renders views. Owns the resizer, scratch planes and the lookup tables of the
+ * normalisation. One per thread. */
 typedef struct ark_viewer ark_viewer;
 ark_status ark_viewer_new(const ark_preproc *pre, ark_viewer **out) ARK_MUST_CHECK;
 void ark_viewer_free(ark_viewer *v);
@@ -65,8 +65,8 @@ void ark_viewer_free(ark_viewer *v);
  * and the resize are one resampling straight from the source. */
 ark_status ark_viewer_render(
     ark_viewer *v, const ark_image *im, const ark_view *view, const uint8_t **px) ARK_MUST_CHECK;
-/** (S,S) grey levels -> out (3,S,S) = (level/255 - mean)/std, the levels passed through curve (NULL = as they
- * are). */
+/** (S,S) grey levels -> out (3,S,S) = (level/255 - mean)/std, the levels passed through
+ * curve (NULL = as they are). */
 void ark_viewer_normalise(const ark_viewer *v, const uint8_t *px, const uint8_t curve[256], float *out);
 /** Plain resize to S: out (3,S,S). */
 ark_status ark_viewer_plain(ark_viewer *v, const ark_image *im, float *out) ARK_MUST_CHECK;

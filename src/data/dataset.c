@@ -1,5 +1,5 @@
-/* Datasets from a YAML file: the order of work. Keys: dataset_yaml.c; lists: dataset_csv.c, dataset_lists.c.
- */
+/* Datasets from a YAML file: the order of work. Keys: dataset_yaml.c; lists:
+ * dataset_csv.c, dataset_lists.c. */
 #include "data/dataset_priv.h"
 
 #include "base/alloc.h"

@@ -91,8 +91,8 @@ void ark__dataset_clear(ark_dataset *d);
 long ark__csv_image_column(const ark__spec *s, const ark_csv *t);
 /** All rows of a CSV list. split as in ark__list_spec. */
 ark_status ark__csv_rows(ark__rows *r, const ark_csv *t, int split) ARK_MUST_CHECK;
-/** Different values of the label column, sorted bytewise, over the lists: names of the classes when the spec
- * has none. */
+/** Different values of the label column, sorted bytewise, over the lists: names of the
+ * classes when the spec has none. */
 ark_status ark__csv_classes(
     const ark__spec *s, ark_csv *const *lists, size_t n, ark__strset *out) ARK_MUST_CHECK;
 /** All rows of a headerless list, text NUL-terminated. */

@@ -1,5 +1,5 @@
-/* Loader: worker threads decode, resize and augment ahead of the training step into a bounded ring of
- * batches.
+/* Loader: worker threads decode, resize and augment ahead of the training step into a
+ * bounded ring of batches.
  *
  * The order of samples, every crop and every drawn label are pure functions of (seed, epoch, dataset,
  * sample), so a batch's bytes depend neither on the number of workers nor on where a run was resumed. */

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The whole table in memory: one block for all text. Repeated header names are addressed X, X.1, X.2 as
- * pandas does. */
+/* The whole table in memory: one block for all text. Repeated header names are addressed
+ * X, X.1, X.2 as pandas does. */
 typedef struct ark_csv ark_csv;
 
 /** Read a file with a header row. delimiter 0 = ','; delimiter ' ' = any run of blanks and tabs, without

@@ -34,8 +34,8 @@ static void fail(j_common_ptr jpeg) {
     longjmp(d->failed, 1);
 }
 
-/* Warnings (level -1) mean that pixels were made up, apart from these, which concern only labels and padding.
- */
+/* Warnings (level -1) mean that pixels were made up, apart from these, which concern only
+ * labels and padding. */
 static void on_message(j_common_ptr jpeg, int level) {
     int code = jpeg->err->msg_code;
     if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR &&

@@ -64,8 +64,8 @@ static layout layout_of(const struct spng_ihdr *h) {
     }
 }
 
-/* Grey with alpha keeps its bits; colour becomes 8-bit luma, 16-bit samples by their high byte, as Pillow
- * does. */
+/* Grey with alpha keeps its bits; colour becomes 8-bit luma, 16-bit samples by their high
+ * byte, as Pillow does. */
 static void to_grey(const layout *l, const void *from, size_t pixels, ark_image *out) {
     size_t step = (size_t)l->channels;
     const uint8_t *p8 = from;

@@ -143,8 +143,8 @@ static ark_status dtype_of(const header *h, ark_st_dtype *out) {
         ARK_EFORMAT, "%s: dtype '%s' is not supported%s", h->file, d, *d == '>' ? " (big-endian)" : "");
 }
 
-/* Element i of a Fortran-ordered array goes to its place in C order; the first index runs fastest in the
- * source. */
+/* Element i of a Fortran-ordered array goes to its place in C order; the first index runs
+ * fastest in the source. */
 static void from_fortran(const header *h, size_t numel, const float *src, float *dst) {
     size_t stride[MAX_DIMS], index[MAX_DIMS] = {0}, at = 0;
     size_t step = 1;

@@ -153,8 +153,8 @@ static ark_status make_kernel(kernel *k, int in, float from, float to, int out, 
     return ARK_OK;
 }
 
-/* out[l] = sum over j of src[j*stride + l] * w[j], rounded and clipped, for neighbouring l. Both passes rest
- * on it. */
+/* out[l] = sum over j of src[j*stride + l] * w[j], rounded and clipped, for neighbouring
+ * l. Both passes rest on it. */
 static inline __attribute__((always_inline)) void weigh(
     const uint8_t *src, size_t stride, const int32_t *w, int taps, int lanes, uint8_t *out) {
     int32_t sum[LANES];

@@ -62,8 +62,8 @@ const ark_st_tensor *ark_st_find(const ark_st_file *f, const char *name);
 const char *ark_st_meta(const ark_st_file *f, const char *key);
 size_t ark_st_meta_count(const ark_st_file *f);
 void ark_st_meta_at(const ark_st_file *f, size_t i, const char **key, const char **value);
-/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers): out has numel elements.
- * ARK_EFORMAT for BOOL. */
+/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers): out has
+ * numel elements. ARK_EFORMAT for BOOL. */
 ark_status ark_st_read_f32(const ark_st_tensor *t, float *out) ARK_MUST_CHECK;
 const char *ark_st_dtype_name(ark_st_dtype dt);
 size_t ark_st_dtype_bytes(ark_st_dtype dt);

@@ -1,5 +1,5 @@
-/* libyaml's events become our tree; its own document builder is not used, because it expands aliases
- * unbounded. */
+/* libyaml's events become our tree; its own document builder is not used, because it
+ * expands aliases unbounded. */
 #include "io/yaml.h"
 
 #include "base/alloc.h"

@@ -11,8 +11,8 @@
 
 typedef enum ark_yaml_kind { ARK_YAML_SCALAR, ARK_YAML_SEQ, ARK_YAML_MAP } ark_yaml_kind;
 
-/* A node is owned by its document. An alias yields the node that it names, so a node may have several
- * parents. */
+/* A node is owned by its document. An alias yields the node that it names, so a node may
+ * have several parents. */
 typedef struct ark_yaml_node {
     ark_yaml_kind kind;
     int line;                     /* 1-based */

@@ -1,5 +1,5 @@
-/* A model: the network's description, its parameters, and what images must look like. As loaded from a weight
- * file. */
+/* A model: the network's description, its parameters, and what images must look like. As
+ * loaded from a weight file. */
 #ifndef ARK_MODEL_MODEL_H
 #define ARK_MODEL_MODEL_H
 

@@ -1,5 +1,5 @@
-/* Session: a network ready to infer. One plan in INFER mode with every head, its memory, and the copies in
- * and out. */
+/* Session: a network ready to infer. One plan in INFER mode with every head, its memory,
+ * and the copies in and out. */
 #ifndef ARK_MODEL_SESSION_H
 #define ARK_MODEL_SESSION_H
 
@@ -20,8 +20,8 @@ typedef struct ark_outputs {
     float **logits;   /* per head (n,K); the array or single entries may be NULL */
 } ark_outputs;
 
-/** Run n images (n,3,S,S), any n (cut into batches), reading weights from `column`. Results do not depend on
- * batching. */
+/** Run n images (n,3,S,S), any n (cut into batches), reading weights from `column`.
+ * Results do not depend on batching. */
 ark_status ark_session_run(
     ark_session *s, ark_column column, const float *images, int64_t n, const ark_outputs *out) ARK_MUST_CHECK;
 const ark_plan *ark_session_plan(const ark_session *s);

@@ -23,8 +23,8 @@ typedef struct ark_weight_file {
     int first_side;           /* tokens per side of the first stage, as its attn_mask tells; 0 = unknown */
 } ark_weight_file;
 
-/** Open and rename. Two tensors that end up under one name, or a version of ours that is not known:
- * ARK_EFORMAT. */
+/** Open and rename. Two tensors that end up under one name, or a version of ours that is
+ * not known: ARK_EFORMAT. */
 ark_status ark_weight_file_open(const char *path, ark_weight_file **out) ARK_MUST_CHECK;
 /** The same for an open file, which is taken over, also on failure; name appears in messages. */
 ark_status ark_weight_file_adopt(ark_st_file *st, const char *name, ark_weight_file **out) ARK_MUST_CHECK;

@@ -3,8 +3,8 @@
 #include "model/model.h"
 #include "model/weight_file.h"
 
-/* Every parameter under its name and file shape. host: room for a whole column, kept until the file is
- * written. */
+/* Every parameter under its name and file shape. host: room for a whole column, kept
+ * until the file is written. */
 static ark_status add_params(ark_st_writer *w, const ark_params *params, ark_column column, float *host) {
     for (int i = 0; i < ark_params_count(params); i++) {
         const ark_param *p = ark_params_at(params, i);

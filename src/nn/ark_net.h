@@ -27,8 +27,8 @@ typedef struct ark_net {
 /** Width of the features the heads read: projector_dim, or the encoder's channels without a projector. */
 int ark_net_features(const ark_net *net);
 
-/** Declare every parameter of the network in the store, in file order: encoder, projector (group 0), heads
- * (group 1 + i). */
+/** Declare every parameter of the network in the store, in file order: encoder, projector
+ * (group 0), heads (group 1 + i). */
 ark_status ark_net_declare(const ark_net *net, ark_params *store) ARK_MUST_CHECK;
 
 typedef struct ark_net_tensors {

@@ -50,8 +50,8 @@ typedef struct ark_roc_series {
     ark_interval ci;  /* .why set = not shown */
 } ark_roc_series;
 
-/** ROC curves in a square with the diagonal of chance, names and areas below. Of axes only title and size are
- * used. */
+/** ROC curves in a square with the diagonal of chance, names and areas below. Of axes
+ * only title and size are used. */
 ark_status ark_svg_roc(
     const ark_axes *axes, const ark_roc_series *series, size_t n, ark_svg *out) ARK_MUST_CHECK;
 

@@ -59,8 +59,8 @@ static void draw_findings(ark_cohort *c, uint32_t *order, ark_rng *rng) {
     }
 }
 
-/* Patients in random order fill test, validation, then training; the first two get at least two patients
- * each. */
+/* Patients in random order fill test, validation, then training; the first two get at
+ * least two patients each. */
 static void draw_splits(ark_cohort *c, uint32_t *order, ark_rng *rng) {
     uint32_t n = c->npatients;
     uint32_t val = (uint32_t)lround(c->spec->val * n);

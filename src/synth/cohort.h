@@ -1,10 +1,10 @@
 /* Cohorts: whose images make up a dataset, who has what, and what the labels say about it.
  *
- * Findings are drawn per patient and stay with the patient (but for a few that heal between two images).
- * Their number per split is the prevalence rounded, at least one and never all, so that a class can be
- * learned and tested in small datasets too. Training and validation labels are what a report says: some
- * positives are missed, some negatives overcalled, some entries uncertain or not mentioned. Test labels are
- * the truth. */
+ * Findings are drawn per patient and stay with the patient (but for a few that heal
+ * between two images). Their number per split is the prevalence rounded, at least one and
+ * never all, so that a class can be learned and tested in small datasets too. Training
+ * and validation labels are what a report says: some positives are missed, some negatives
+ * overcalled, some entries uncertain or not mentioned. Test labels are the truth. */
 #ifndef ARK_SYNTH_COHORT_H
 #define ARK_SYNTH_COHORT_H
 
@@ -15,8 +15,8 @@
 
 enum { ARK_COHORT_CLASSES_MAX = 8 };
 
-/* A class of a vocabulary: positive when any of its findings is there; no findings: positive when nothing is.
- */
+/* A class of a vocabulary: positive when any of its findings is there; no findings:
+ * positive when nothing is. */
 typedef struct ark_class {
     const char *name;
     unsigned findings; /* bits 1 << ark_finding_kind */
@@ -77,8 +77,8 @@ typedef struct ark_case {
 
 void ark_cohort_case(const ark_cohort *c, uint32_t image, ark_case *out);
 
-/** What labels.csv says of each class: 1, 0, -1 uncertain, ARK_LABEL_BLANK. Of a multi-class set exactly one
- * is 1. */
+/** What labels.csv says of each class: 1, 0, -1 uncertain, ARK_LABEL_BLANK. Of a
+ * multi-class set exactly one is 1. */
 enum { ARK_LABEL_BLANK = -2 };
 void ark_cohort_labels(const ark_cohort *c, uint32_t image, const ark_case *k, int *labels);
 

@@ -12,8 +12,8 @@ const char *ark_finding_name(ark_finding_kind k) {
     return names[k];
 }
 
-/* A point of one lung: `across` 0 at the mediastinum .. 1 at the ribs, `down` 0 at the apex .. 1 at the
- * diaphragm. */
+/* A point of one lung: `across` 0 at the mediastinum .. 1 at the ribs, `down` 0 at the
+ * apex .. 1 at the diaphragm. */
 static ark_point lung_point(const ark_anatomy *a, int side, double across, double down) {
     double y = a->patient->apex_y + down * (a->dome_y[side] - a->patient->apex_y);
     double near = ark_profile_at(&a->medial[side], y), far = ark_profile_at(&a->lateral[side], y);

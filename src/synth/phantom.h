@@ -1,10 +1,10 @@
 /* A chest phantom: what one patient's thorax looks like on one radiograph.
  *
- * Lengths are in units of the detector's side, about 40 cm, in all three dimensions, so a thickness times an
- * attenuation coefficient is an exponent of Beer's law. Body coordinates: X to the patient's left (the
- * image's right) from the midline, Y down from the top of the field, Z from the spine (negative) to the
- * sternum. Detector coordinates: x right, y down, both in [0,1). An image of any size is a sampling of the
- * same scene.
+ * Lengths are in units of the detector's side, about 40 cm, in all three dimensions, so a
+ * thickness times an attenuation coefficient is an exponent of Beer's law. Body
+ * coordinates: X to the patient's left (the image's right) from the midline, Y down from
+ * the top of the field, Z from the spine (negative) to the sternum. Detector coordinates:
+ * x right, y down, both in [0,1). An image of any size is a sampling of the same scene.
  *
  * Order of work: ark_patient_draw (who), ark_exam_draw (how taken), findings appended to the exam,
  * ark_anatomy_build (curves and tables), ark_scene_render (thickness maps, masks, exponent),
@@ -19,8 +19,8 @@
 
 enum { ARK_RIGHT, ARK_LEFT }; /* the patient's sides */
 
-/* What a random stream is used for: the c of ark_rng_at(seed, ARK_RNG_SYNTH, dataset, patient or image, c).
- */
+/* What a random stream is used for: the c of ark_rng_at(seed, ARK_RNG_SYNTH, dataset,
+ * patient or image, c). */
 enum {
     ARK_SYNTH_COHORT = 1, /* who is in a dataset: b = 0 */
     ARK_SYNTH_PATIENT,    /* b = patient */
@@ -166,8 +166,8 @@ void ark_anatomy_build(ark_anatomy *a, const ark_patient *p, const ark_exam *e);
  * several. Cardiomegaly enlarges p->ctr and builds the anatomy again. *a: that of *p and *e. */
 void ark_finding_draw(ark_exam *e, ark_patient *p, ark_anatomy *a, ark_finding_kind kind, ark_rng *rng);
 
-/** Size of a finding in the image, as a fraction of its side: diameter, height, width of the gap, width of
- * the heart. */
+/** Size of a finding in the image, as a fraction of its side: diameter, height, width of
+ * the gap, width of the heart. */
 double ark_finding_extent(const ark_anatomy *a, const ark_finding *f);
 
 /* Where the random draws of an image come from. */

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Linear attenuation per detector side (40 cm) at about 70 keV: soft tissue 0.19 / cm; bone adds 0.32 / cm.
- */
+/* Linear attenuation per detector side (40 cm) at about 70 keV: soft tissue 0.19 / cm;
+ * bone adds 0.32 / cm. */
 static const float MU_SOFT = 7.6f;
 static const float MU_BONE = 12.8f;
 static const float LUNG_DENSITY = 0.26f; /* of aerated lung, relative to soft tissue */

@@ -1,8 +1,8 @@
 /* Phantom chest datasets: five hospitals, ready for pretraining and for a held-out target.
  *
  * DIR/datasets.yaml, DIR/pretrain.yaml, and per dataset labels.csv, truth.csv, images/,
- * masks/{lungs,heart,clavicles}/. Every byte is a function of seed, number of images and side alone, whatever
- * the number of threads. */
+ * masks/{lungs,heart,clavicles}/. Every byte is a function of seed, number of images and
+ * side alone, whatever the number of threads. */
 #ifndef ARK_SYNTH_SYNTH_H
 #define ARK_SYNTH_SYNTH_H
 

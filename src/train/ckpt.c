@@ -119,8 +119,8 @@ static ark_status read_position(const json_t *o, const char *path, ark_position 
     return ARK_OK;
 }
 
-/* Keys that may differ between a run and its continuation: they change speed, output or length, not a step.
- */
+/* Keys that may differ between a run and its continuation: they change speed, output or
+ * length, not a step. */
 static bool may_change(const char *key) {
     static const char *const free_keys[] = {"data.config", "data.workers", "data.ring", "data.cache_mb",
         "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps", "train.backend",
@@ -328,8 +328,8 @@ static ark_status newest(const char *dir, char *name, size_t cap, bool *found) {
     ARK_TRY(ark_list_dir(dir, &names, &n));
     for (size_t i = 0; i < n; i++) {
         int64_t step = is_checkpoint(names[i]) ? step_of(dir, names[i]) : -1;
-        /* At one step the epoch's end is further on than the same step in mid-epoch; it sorts first and
-         * stays. */
+        /* At one step the epoch's end is further on than the same step in mid-epoch; it
+         * sorts first and stays. */
         if (step > best) {
             best = step;
             snprintf(name, cap, "%s", names[i]);

@@ -3,8 +3,8 @@
  *   DIR/checkpoints/epoch-NNNN/        state.json, student, teacher and optimizer .safetensors
  *   DIR/checkpoints/step-NNNNNNNNN/    the same, written in mid-epoch (interrupt, train.checkpoint_steps)
  *
- * A folder is written under a temporary name, every file fsynced, then renamed. Older ones are removed only
- * after that. */
+ * A folder is written under a temporary name, every file fsynced, then renamed. Older
+ * ones are removed only after that. */
 #ifndef ARK_TRAIN_CKPT_H
 #define ARK_TRAIN_CKPT_H
 

@@ -43,8 +43,8 @@ static ark_status set_word(const ark_key *k, const char *value, int64_t *slot) {
         near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
-/* Parse text into the key's field. base: folder that relative paths refer to, or NULL for the working folder.
- */
+/* Parse text into the key's field. base: folder that relative paths refer to, or NULL for
+ * the working folder. */
 static ark_status set_value(ark_train_config *c, const ark_key *k, const char *value, const char *base) {
     void *slot = field(c, k);
     bool b;

@@ -56,8 +56,8 @@ ark_status ark_config_set(ark_train_config *c, const char *assignment) ARK_MUST_
 /** Checks between keys (warm-up shorter than the run, sizes, ...). */
 ark_status ark_config_check(const ark_train_config *c) ARK_MUST_CHECK;
 void ark_config_free(ark_train_config *c);
-/** Write the resolved configuration as YAML that ark_config_read accepts, each value with its origin as a
- * comment. */
+/** Write the resolved configuration as YAML that ark_config_read accepts, each value with
+ * its origin as a comment. */
 ark_status ark_config_write(const ark_train_config *c, const char *path) ARK_MUST_CHECK;
 /** The value of a key as text, in buf; for comparing two runs and for reports. index < ark_config_count(). */
 size_t ark_config_count(void);

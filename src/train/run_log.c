@@ -31,8 +31,8 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Does a line belong to a step that the resumed run will not repeat? An unreadable line (torn by a crash)
- * does not. */
+/* Does a line belong to a step that the resumed run will not repeat? An unreadable line
+ * (torn by a crash) does not. */
 static int keeps(const char *line, size_t len, int64_t keep_step) {
     json_t *o = json_loadb(line, len, 0, NULL);
     const json_t *step = json_object_get(o, "step");

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/** EMA momentum at t of T: 1 - (1-m0)/2 * (1 + cos(pi t/T)); m0 at 0, 1 at T (Ark, Eq. of the momentum
- * teacher). */
+/** EMA momentum at t of T: 1 - (1-m0)/2 * (1 + cos(pi t/T)); m0 at 0, 1 at T (Ark, Eq. of
+ * the momentum teacher). */
 double ark_ema_momentum(int64_t t, int64_t total, double m0);
 
 /** Weight of the consistency loss: max/2 * (1 - cos(pi t/T)); 0 at 0, max at T. */

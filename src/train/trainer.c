@@ -168,8 +168,8 @@ void ark_trainer_free(ark_trainer *t) {
     ark_free(t);
 }
 
-/* The encoder of an independent teacher equals the student's (upstream starts both from the same pretrained
- * encoder). */
+/* The encoder of an independent teacher equals the student's (upstream starts both from
+ * the same pretrained encoder). */
 static ark_status share_encoder(ark_trainer *t) {
     float *teacher = ark_params_column(t->params, ARK_COL_TEACHER);
     const float *student = ark_params_column(t->params, ARK_COL_STUDENT);
@@ -214,8 +214,8 @@ static ark_run make_run(const ark_trainer *t, const ark_step *s, bool teacher) {
         .step = s->step};
 }
 
-/* The teacher's features on its own view, without drop-path and without gradients; zeros when it does not
- * guide. */
+/* The teacher's features on its own view, without drop-path and without gradients; zeros
+ * when it does not guide. */
 static ark_status teach(ark_trainer *t, const ark_step *s) {
     if (s->consistency <= 0) {
         memset(t->features, 0, (size_t)s->n * (size_t)ark_net_features(t->net) * sizeof *t->features);
@@ -238,8 +238,8 @@ static const float *gather(ark_trainer *t, const float *rows, int n, int width, 
     return t->labels;
 }
 
-/* How much of the task loss each head carries: its share of the batch's samples with any label. One head: all
- * of it. */
+/* How much of the task loss each head carries: its share of the batch's samples with any
+ * label. One head: all of it. */
 static double head_share(const ark_trainer *t, const task *k, const ark_step *s, int slot) {
     int64_t total = 0, mine = 0;
     for (int j = 0; j < k->n_heads; j++) {

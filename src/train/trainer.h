@@ -1,8 +1,8 @@
 /* Trainer: student and teacher, and one step of Foundation Ark on a batch.
  *
- * Owns the parameter columns, one TRAIN plan per task (a set of heads that learn from the same batch: one
- * head in cyclic training, all of them in concurrent training), the teacher's INFER plan, and the memory both
- * run in. */
+ * Owns the parameter columns, one TRAIN plan per task (a set of heads that learn from the
+ * same batch: one head in cyclic training, all of them in concurrent training), the
+ * teacher's INFER plan, and the memory both run in. */
 #ifndef ARK_TRAIN_TRAINER_H
 #define ARK_TRAIN_TRAINER_H
 
@@ -24,8 +24,8 @@ typedef struct ark_trainer_opts {
 
 typedef struct ark_trainer ark_trainer;
 
-/** Build plans and memory, initialise the student from the seed. net and dev are borrowed. Nothing is
- * allocated by steps. */
+/** Build plans and memory, initialise the student from the seed. net and dev are
+ * borrowed. Nothing is allocated by steps. */
 ark_status ark_trainer_new(
     const ark_net *net, const ark_trainer_opts *opts, ark_dev *dev, ark_trainer **out) ARK_MUST_CHECK;
 void ark_trainer_free(ark_trainer *t);
@@ -50,13 +50,13 @@ typedef struct ark_step_result {
     double grad_norm;
 } ark_step_result;
 
-/** Forward, backward, update. A loss or gradient that is not finite is ARK_EDEVICE; the weights are then
- * unchanged. */
+/** Forward, backward, update. A loss or gradient that is not finite is ARK_EDEVICE; the
+ * weights are then unchanged. */
 ark_status ark_trainer_step(ark_trainer *t, const ark_step *s, ark_step_result *out) ARK_MUST_CHECK;
 /** teacher = m teacher + (1-m) student over all parameters. */
 ark_status ark_trainer_ema(ark_trainer *t, double m) ARK_MUST_CHECK;
-/** After weights were written from outside (init, resume): refresh compute copies; copy: teacher starts as
- * the student. */
+/** After weights were written from outside (init, resume): refresh compute copies; copy:
+ * teacher starts as the student. */
 ark_status ark_trainer_loaded(ark_trainer *t, bool copy_to_teacher) ARK_MUST_CHECK;
 
 ark_params *ark_trainer_params(ark_trainer *t);

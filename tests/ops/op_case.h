@@ -1,7 +1,7 @@
 /* Op problems for tests: what to build, with which values; and a session that runs one on a backend.
  *
- * A new op needs a row in op_case.c (a test fails while it is missing), goldens in make_golden.py and rows in
- * shapes.h. */
+ * A new op needs a row in op_case.c (a test fails while it is missing), goldens in
+ * make_golden.py and rows in shapes.h. */
 #ifndef ARK_TESTS_OPS_OP_CASE_H
 #define ARK_TESTS_OPS_OP_CASE_H
 
@@ -80,8 +80,8 @@ void op_session_set(op_session *s, int k, const float *values);
 void op_session_forward(op_session *s, float *out);
 /* Backward of sum(out * r) after a forward, from zeroed parameter gradients. */
 void op_session_backward(op_session *s, const float *r);
-/* As above, without zeroing. Every backward needs a forward before it: it reuses the memory of what it has
- * read. */
+/* As above, without zeroing. Every backward needs a forward before it: it reuses the
+ * memory of what it has read. */
 void op_session_backward_more(op_session *s, const float *r);
 /* Gradient of input k after backward. */
 void op_session_grad(op_session *s, int k, float *grad);

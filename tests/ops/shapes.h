@@ -1,6 +1,6 @@
-/* Shapes beyond the golden files, for comparing backends: what Swin really uses, and odd ones around the
- * sizes at which kernels switch code (vector width 8 and 16, cache blocks, a single row). dims are those of
- * the inputs in order. */
+/* Shapes beyond the golden files, for comparing backends: what Swin really uses, and odd
+ * ones around the sizes at which kernels switch code (vector width 8 and 16, cache
+ * blocks, a single row). dims are those of the inputs in order. */
 #ifndef ARK_TESTS_OPS_SHAPES_H
 #define ARK_TESTS_OPS_SHAPES_H
 

@@ -1,7 +1,7 @@
-/* Every op of core/ops.def on every built backend: values against PyTorch (tests/golden), gradients against
- * finite differences, the fast backends against ref, and the promises of core/ops.h: same bytes for any
- * number of threads, nothing written outside a tensor, smaller batches, sums of gradients, NaN in gives NaN
- * out.
+/* Every op of core/ops.def on every built backend: values against PyTorch (tests/golden),
+ * gradients against finite differences, the fast backends against ref, and the promises
+ * of core/ops.h: same bytes for any number of threads, nothing written outside a tensor,
+ * smaller batches, sums of gradients, NaN in gives NaN out.
  *
  *     test_ops [--backend ref,cpu,cuda] [--op NAME]        also: ARK_TEST_BACKENDS=ref,cpu */
 #include "ops/run.h"

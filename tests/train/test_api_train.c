@@ -1,5 +1,5 @@
-/* ark/train.h: overrides reach the run, callbacks see it, a run that was told to stop goes on, and its
- * weights open. */
+/* ark/train.h: overrides reach the run, callbacks see it, a run that was told to stop
+ * goes on, and its weights open. */
 #include "ark/ark.h"
 #include "base/alloc.h"
 #include "base/file.h"

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values of the Ark-6 run, T = 1200: t = 0, 300, 600, 1199 -> m 0.9, 0.9146, 0.95, 0.99999983; c 0, 0.0732,
- * 0.25, 0.5. */
+/* Values of the Ark-6 run, T = 1200: t = 0, 300, 600, 1199 -> m 0.9, 0.9146, 0.95,
+ * 0.99999983; c 0, 0.0732, 0.25, 0.5. */
 static void published_momentum_and_consistency(void **state) {
     (void)state;
     assert_true(ark_ema_momentum(0, 1200, 0.9) == 0.9);

@@ -1,5 +1,5 @@
-/* Views: draws against torchvision's statistics, geometry on images whose result is known, pixels against
- * Pillow. */
+/* Views: draws against torchvision's statistics, geometry on images whose result is
+ * known, pixels against Pillow. */
 #include "base/alloc.h"
 #include "data/augment.h"
 
@@ -99,8 +99,8 @@ static void normalised_levels(void **state) {
     ark_viewer_free(v);
 }
 
-/* Pillow 13: Image.resize((5, 5), BILINEAR) of the 19 x 13 pattern, whole and with box = (4.75, 6.5, 14.25,
- * 13). */
+/* Pillow 13: Image.resize((5, 5), BILINEAR) of the 19 x 13 pattern, whole and with box =
+ * (4.75, 6.5, 14.25, 13). */
 static void pixels_equal_pillow(void **state) {
     (void)state;
     static const uint8_t whole[25] = {111, 121, 135, 132, 123, 118, 134, 140, 130, 134, 117, 143, 128, 122,
@@ -187,8 +187,8 @@ static void crops_like_torchvision(void **state) {
     assert_int_equal(flip, 0);
 }
 
-/* A ratio that never fits: torchvision falls back to the largest centred crop of the nearest allowed ratio.
- */
+/* A ratio that never fits: torchvision falls back to the largest centred crop of the
+ * nearest allowed ratio. */
 static void crop_fallback(void **state) {
     (void)state;
     ark_augment a = ark_augment_pretrain();
@@ -287,8 +287,8 @@ static ark_view affine(double angle_deg, double zoom, double dx, double dy) {
     return v;
 }
 
-/* A quarter turn is numpy.rot90 (counter-clockwise); a shift by whole pixels moves pixels and reflects the
- * border. */
+/* A quarter turn is numpy.rot90 (counter-clockwise); a shift by whole pixels moves pixels
+ * and reflects the border. */
 static void exact_maps(void **state) {
     (void)state;
     enum { S = 8 };

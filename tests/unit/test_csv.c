@@ -1,5 +1,5 @@
-/* CSV: quoting and line ends of RFC 4180, repeated names as pandas 3.1 gives them, every refusal with file
- * and line. */
+/* CSV: quoting and line ends of RFC 4180, repeated names as pandas 3.1 gives them, every
+ * refusal with file and line. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "io/csv.h"

@@ -1,5 +1,5 @@
-/* Images: pixels as Pillow reads them (golden/image.h), every truncation refused, limits before allocation.
- */
+/* Images: pixels as Pillow reads them (golden/image.h), every truncation refused, limits
+ * before allocation. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -144,8 +144,8 @@ static void other_formats_are_named(void **state) {
     check_error(decode("", 0, "x.png", &im), ARK_EFORMAT, "x.png: empty file");
 }
 
-/* An 8 x 8 progressive grey JPEG of zeros: one scan for DC, then one per AC coefficient and bit, `scans` in
- * all. */
+/* An 8 x 8 progressive grey JPEG of zeros: one scan for DC, then one per AC coefficient
+ * and bit, `scans` in all. */
 static size_t many_scans(unsigned char *out, int scans) {
     static const unsigned char head[] = {0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0,
         /* one code of 1 bit for symbol 0, as table 0 of DC and of AC */

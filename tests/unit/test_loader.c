@@ -534,8 +534,8 @@ static void refused_options(void **state) {
     ark_loader_free(l);
 }
 
-/* Every allocation from construction to the end of a pass may fail, on any thread: an error, no hang, no
- * leak. */
+/* Every allocation from construction to the end of a pass may fail, on any thread: an
+ * error, no hang, no leak. */
 static void out_of_memory(void **state) {
     (void)state;
     record *r = new_record();

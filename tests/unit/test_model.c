@@ -13,8 +13,8 @@
 
 static const char tiny[] = "swin:embed=8,depths=1-2,heads=2-4,window=4,size=32";
 
-/* A network of two heads over the tiny encoder, its parameters drawn from a seed, on the reference backend.
- */
+/* A network of two heads over the tiny encoder, its parameters drawn from a seed, on the
+ * reference backend. */
 typedef struct fixture {
     ark_dev *dev;
     ark_net net;

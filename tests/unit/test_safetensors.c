@@ -1,5 +1,5 @@
-/* safetensors: a file written by the Python package, our writer's bytes, and one attack per rule of the
- * format. */
+/* safetensors: a file written by the Python package, our writer's bytes, and one attack
+ * per rule of the format. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"

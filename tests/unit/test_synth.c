@@ -1,5 +1,5 @@
-/* Phantoms: projections against closed forms, truth against masks and pixels, labels against truth,
- * determinism. */
+/* Phantoms: projections against closed forms, truth against masks and pixels, labels
+ * against truth, determinism. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -299,8 +299,8 @@ static bool truth_has(const ark_cohort_spec *spec, int class, unsigned findings)
     return want ? (findings & want) != 0 : findings == 0;
 }
 
-/* Test labels are the truth. Report labels differ from it by about the stated noise. Every split has
- * positives. */
+/* Test labels are the truth. Report labels differ from it by about the stated noise.
+ * Every split has positives. */
 static void labels_follow_the_truth(void **state) {
     (void)state;
     for (uint32_t d = 0; d < ark_cohort_spec_count; d++) {

@@ -1,5 +1,5 @@
-/* TensorBoard event files: two records made by an independent encoder, and a written file walked record by
- * record. */
+/* TensorBoard event files: two records made by an independent encoder, and a written file
+ * walked record by record. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"

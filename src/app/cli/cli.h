@@ -52,9 +52,9 @@ typedef struct cli_verb {
         cli_ctx *c, int argc, char **argv); /* arguments after the verb; returns an exit status or CLI_* */
 } cli_verb;
 
-/** Parse argv: options anywhere, "--name value" or "--name=value", "--" ends options. Checks the number of
- * positional arguments (max < 0: any). 0, or CLI_USAGE with a message, or CLI_HELP after --help. c->pos is
- * freed by cli_done. */
+/** Parse argv: options anywhere, "--name value" or "--name=value", "--" ends options.
+ * Checks the number of positional arguments (max < 0: any). 0, or CLI_USAGE with a
+ * message, or CLI_HELP after --help. c->pos is freed by cli_done. */
 int cli_parse(cli_ctx *c, int argc, char **argv, const cli_opt *opts, size_t nopts, int min_pos, int max_pos);
 #define CLI_COUNT(a) (sizeof(a) / sizeof(a)[0])
 /** Free what cli_parse allocated (positional list and CLI_LIST items in opts). */
@@ -66,8 +66,8 @@ int cli_usage(const char *fmt, ...) ARK_PRINTF(1, 2);
 int cli_unknown(const char *what, const char *word, const char *const *known, size_t n);
 /** Print "arkfm VERB: message" from ark_err_msg() to stderr and return the exit status for st (1, or 130). */
 int cli_fail(const cli_ctx *c, ark_status st);
-/** Print one JSON object to stdout with a newline (floats with 17 digits) and release it. Returns 0, or 1
- * when stdout fails. */
+/** Print one JSON object to stdout with a newline (floats with 17 digits) and release it.
+ * Returns 0, or 1 when stdout fails. */
 int cli_print_json(json_t *object);
 /** Flush stdout: 0, or 1 with a message when something of it could not be written. */
 int cli_flush(void);

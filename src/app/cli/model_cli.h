@@ -68,9 +68,9 @@ ark_status cli_images_from_args(const cli_ctx *c, size_t first, cli_images *out)
 /** From a text file, one path a line. */
 ark_status cli_images_from_list(const cli_ctx *c, const char *path, cli_images *out) ARK_MUST_CHECK;
 void cli_images_free(cli_images *im);
-/** Read the next readable images, at most `most`: pixels (most,3,S,S), index[i] = number of the path. *n is
- * less than `most` only at the end. An unreadable file is the call's error, or skipped with a line on
- * stderr. */
+/** Read the next readable images, at most `most`: pixels (most,3,S,S), index[i] = number
+ * of the path. *n is less than `most` only at the end. An unreadable file is the call's
+ * error, or skipped with a line on stderr. */
 ark_status cli_images_next(cli_images *im, const ark_preproc *pre, const char *verb, int most, float *pixels,
     size_t *index, int *n) ARK_MUST_CHECK;
 /** Names of the skipped files, for a verb's JSON. */

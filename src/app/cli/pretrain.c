@@ -131,8 +131,8 @@ static int run(
     return st == ARK_OK ? print_result(c, out, &result) : cli_fail(c, st);
 }
 
-/* "--set a=1 b=2": words with '=' beside the run file are assignments too. Leaves the run file as the only
- * argument. */
+/* "--set a=1 b=2": words with '=' beside the run file are assignments too. Leaves the run
+ * file as the only argument. */
 static int take_assignments(cli_ctx *c, cli_list *sets) {
     const char *config = NULL;
     for (size_t i = 0; i < c->npos; i++) {

@@ -1,5 +1,5 @@
-/* arkfm readout: logistic regression on frozen embeddings of several models, compared on the same test
- * images. */
+/* arkfm readout: logistic regression on frozen embeddings of several models, compared on
+ * the same test images. */
 #include "app/cli/readout.h"
 
 #include "app/cli/cli.h"

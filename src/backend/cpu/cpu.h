@@ -1,9 +1,9 @@
 /* The CPU backend's own view of its device, and how kernels read and write either dtype.
  *
- * Every op is cut into tasks whose boundaries follow from the shapes and the batch alone. A task owns what it
- * writes; sums over tasks go through partial results that are added in task order. Results are therefore the
- * same for any number of threads. One plan runs at a time on a device: products keep one set of operands per
- * thread. */
+ * Every op is cut into tasks whose boundaries follow from the shapes and the batch alone.
+ * A task owns what it writes; sums over tasks go through partial results that are added
+ * in task order. Results are therefore the same for any number of threads. One plan runs
+ * at a time on a device: products keep one set of operands per thread. */
 #ifndef ARK_BACKEND_CPU_CPU_H
 #define ARK_BACKEND_CPU_CPU_H
 

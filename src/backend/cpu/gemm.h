@@ -11,8 +11,8 @@
 typedef struct ark_gemm ark_gemm;
 typedef struct ark_gemm_pool ark_gemm_pool;
 
-/* c (m,n) = a b + bias, or c += a b, sums in float32. Leading dimensions count elements between stored rows.
- */
+/* c (m,n) = a b + bias, or c += a b, sums in float32. Leading dimensions count elements
+ * between stored rows. */
 typedef struct ark_gemm_desc {
     int64_t m, n, k;
     bool ta; /* a is stored (k,m) */
@@ -35,8 +35,8 @@ static inline bool ark_gemm_same(const ark_gemm_desc *x, const ark_gemm_desc *y)
 ark_status ark_gemm_pool_new(int threads, const ark_simd *k, ark_gemm_pool **out) ARK_MUST_CHECK;
 void ark_gemm_pool_free(ark_gemm_pool *p);
 
-/** The product of this shape, prepared now if it is new; owned by the pool. @return ARK_OK | ARK_ENOMEM |
- * ARK_EDEVICE. */
+/** The product of this shape, prepared now if it is new; owned by the pool. @return
+ * ARK_OK | ARK_ENOMEM | ARK_EDEVICE. */
 ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm **out) ARK_MUST_CHECK;
 
 /** Bytes of scratch that one run needs, ARK_ALIGN-aligned. */

@@ -1,5 +1,5 @@
-/* layernorm: tasks are blocks of rows. Backward sums dgamma and dbeta per block, then adds the blocks in
- * order. */
+/* layernorm: tasks are blocks of rows. Backward sums dgamma and dbeta per block, then
+ * adds the blocks in order. */
 #include "backend/cpu/cpu.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "backend/cpu/rows.h"
 
-/* Parts of one sample: equal ones where that leaves between half and all of the target, else two sizes one
- * row apart. */
+/* Parts of one sample: equal ones where that leaves between half and all of the target,
+ * else two sizes one row apart. */
 static int64_t parts_of(int64_t rows) {
     int64_t fewest = (rows + ARK_ROW_TARGET - 1) / ARK_ROW_TARGET;
     for (int64_t n = fewest; n <= 2 * fewest; n++) {

@@ -1,9 +1,9 @@
 /* How the rows of a batch are cut into pieces, for products that are prepared per number of rows.
  *
- * A run may have fewer samples than planned, yet no product may be prepared during a step. So a sample with
- * many rows is cut into parts of at most two sizes, and samples with few rows are gathered by powers of two:
- * a batch is then a number of full gatherings and one each of some smaller powers. Every size that can occur
- * is known beforehand. */
+ * A run may have fewer samples than planned, yet no product may be prepared during a step.
+ * So a sample with many rows is cut into parts of at most two sizes, and samples with few
+ * rows are gathered by powers of two: a batch is then a number of full gatherings and one
+ * each of some smaller powers. Every size that can occur is known beforehand. */
 #ifndef ARK_BACKEND_CPU_ROWS_H
 #define ARK_BACKEND_CPU_ROWS_H
 

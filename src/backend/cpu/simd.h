@@ -37,8 +37,8 @@ static inline int64_t ark_simd_pad(int64_t n) {
     return (n + ARK_SIMD_PAD - 1) / ARK_SIMD_PAD * ARK_SIMD_PAD;
 }
 
-/* Floats of workspace for one tile, backward included: T rows of q k v dout dq dk dv, transposes of k and v,
- * two score matrices. */
+/* Floats of workspace for one tile, backward included: T rows of q k v dout dq dk dv,
+ * transposes of k and v, two score matrices. */
 static inline int64_t ark_attn_work(int64_t tokens, int64_t dim) {
     int64_t rows = ark_simd_pad(tokens), cols = ark_simd_pad(dim);
     return 7 * rows * cols + 2 * cols * rows + 2 * rows * rows;

@@ -2,8 +2,8 @@
  * simd/attn.c. The heads of a token are neighbours in memory, so a task takes the heads of a window one after
  * another, and while one is computed the next is being fetched.
  *
- * In backward a chunk's sums for the bias table and for padding go to slots of its own, and the slots are
- * added in order. */
+ * In backward a chunk's sums for the bias table and for padding go to slots of its own,
+ * and the slots are added in order. */
 #include "backend/cpu/cpu.h"
 
 #include <math.h>

@@ -9,8 +9,8 @@ static double ratio(double sum, int64_t count) {
     return count > 0 ? sum / (double)count : 0.0;
 }
 
-/* bce_logits: max(z,0) - z t + log(1 + exp(-|z|)), mean over entries whose mask is not 0; others are not even
- * read. */
+/* bce_logits: max(z,0) - z t + log(1 + exp(-|z|)), mean over entries whose mask is not 0;
+ * others are not even read. */
 
 static int64_t counted_entries(const ark_call *c, const ark_node *n) {
     int64_t count = 0;

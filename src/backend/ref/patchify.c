@@ -1,5 +1,5 @@
-/* patchify: x (B,Cin,S,S) -> (B,S/P,S/P,Cin*P*P). Every pixel goes to exactly one place, so backward is the
- * inverse. */
+/* patchify: x (B,Cin,S,S) -> (B,S/P,S/P,Cin*P*P). Every pixel goes to exactly one place,
+ * so backward is the inverse. */
 #include "backend/ref/ref.h"
 
 typedef struct dims {

@@ -61,14 +61,14 @@ ark_status ark__ref_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scrat
     return ARK_OK;
 }
 
-/* 0, 1, 2: before, inside and after the strip that the roll carried around, on one axis of padded length
- * `side`. */
+/* 0, 1, 2: before, inside and after the strip that the roll carried around, on one axis
+ * of padded length `side`. */
 static int strip(int64_t pos, int64_t side, dims d) {
     return pos < side - d.M ? 0 : pos < side - d.shift ? 1 : 2;
 }
 
-/* Which tokens window (wy,wx) of sample b holds: position (y,x) of the rolled grid came from (y+shift,
- * x+shift). */
+/* Which tokens window (wy,wx) of sample b holds: position (y,x) of the rolled grid came
+ * from (y+shift, x+shift). */
 static void locate(dims d, int64_t b, int64_t wy, int64_t wx, work *w) {
     for (int64_t i = 0; i < d.L; i++) {
         int64_t y = wy * d.M + i / d.M, x = wx * d.M + i % d.M;
@@ -136,8 +136,8 @@ static void head_fwd(const ark_call *c, const ark_node *n, dims d, int64_t head,
     }
 }
 
-/* Padded tokens' outputs are dropped, so their output gradient is zero; as keys and values they still take
- * part. */
+/* Padded tokens' outputs are dropped, so their output gradient is zero; as keys and
+ * values they still take part. */
 static double dout_at(ark_ref_view dout, dims d, const work *w, int64_t head, int64_t i, int64_t e) {
     return w->token[i] >= 0 ? ark__ref_get(dout, w->token[i] * d.C + head * d.D + e) : 0.0;
 }

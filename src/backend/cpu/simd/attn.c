@@ -1,8 +1,8 @@
 /* One head of one attention window, in float32 tiles that stay in the cache.
  *
- * Tiles are (T,ld_dim) or (T,ld_score) with zeros in the padding columns, so the products run over whole
- * vectors. Padding columns of the scores start from the bias' large negative number and end as weights that
- * count for nothing. */
+ * Tiles are (T,ld_dim) or (T,ld_score) with zeros in the padding columns, so the products
+ * run over whole vectors. Padding columns of the scores start from the bias' large
+ * negative number and end as weights that count for nothing. */
 #include "backend/cpu/simd/math.h"
 
 /* dst (T,ld_dim) = scale * the head's columns of (grid,row_elems), padding tokens from `pad` (D) or zero. */

@@ -27,9 +27,9 @@ void ARK_FN(layernorm)(float *y, float *mean, float *rstd, const float *x, const
     }
 }
 
-/* With xhat = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean(g) - xhat mean(g xhat)). g rests in dx
- * between the passes, rounded as its mean was: where g equals its mean the difference is then zero, whatever
- * rstd. */
+/* With xhat = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean(g) - xhat mean(g
+ * xhat)). g rests in dx between the passes, rounded as its mean was: where g equals its
+ * mean the difference is then zero, whatever rstd. */
 void ARK_FN(layernorm_grad)(float *restrict dx, float *restrict dgamma, float *restrict dbeta,
     const float *restrict dy, const float *restrict x, const float *restrict gamma, float mean, float rstd,
     int64_t n) {

@@ -1,5 +1,5 @@
-/* Branch-free float32 functions that compilers vectorise. Bounds are verified in tests/unit/test_simd_math.c.
- */
+/* Branch-free float32 functions that compilers vectorise. Bounds are verified in
+ * tests/unit/test_simd_math.c. */
 #ifndef ARK_BACKEND_CPU_SIMD_MATH_H
 #define ARK_BACKEND_CPU_SIMD_MATH_H
 
@@ -17,8 +17,8 @@ ARK_INLINE int32_t ark_to_bits(float f) {
     return i;
 }
 
-/* Integers in the order of the floats whose bits are given, and back: a maximum of integers is one that every
- * compiler vectorises. */
+/* Integers in the order of the floats whose bits are given, and back: a maximum of
+ * integers is one that every compiler vectorises. */
 ARK_INLINE int32_t ark_rank(int32_t bits) {
     return bits ^ (bits >> 31 & 0x7fffffff);
 }
