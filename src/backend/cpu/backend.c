@@ -68,15 +68,9 @@ void ark_cpu_release(ark_dev *dev, ark_node *n) {
     n->priv = NULL;
 }
 
-#ifdef ARK_HAVE_ONEDNN
-#define PRODUCTS "onednn"
-#else
-#define PRODUCTS "plain"
-#endif
-
 static const ark_kernel kernels[] = {
     [ARK_OP_PATCHIFY] = {.impl = "simd", .fwd = ark_cpu_patchify_fwd, .bwd = ark_cpu_patchify_bwd},
-    [ARK_OP_LINEAR] = {.impl = PRODUCTS,
+    [ARK_OP_LINEAR] = {.impl = "simd",
         .prepare = ark_cpu_linear_prepare,
         .fwd = ark_cpu_linear_fwd,
         .bwd = ark_cpu_linear_bwd,

@@ -1,8 +1,10 @@
 /* Matrix products of fixed shape, each run by one thread on its own piece of the data.
  *
- * The only door to a matrix library: gemm_onednn.c or, without oneDNN, gemm_plain.c stands behind it. A
- * product is prepared once per shape and shared by every node that wants it. Running one never starts
- * threads, so the result does not depend on how many there are. */
+ * float32 products, and bfloat16 ones where the processor has no instruction for them, are done here (gemm.c): b goes
+ * through packed panels and the register tiles of simd/panel.c. Where it has (AVX512_BF16), oneDNN does the bfloat16
+ * products (gemm_onednn.c). A product is prepared once per shape and shared by every node that wants it. Running
+ * one never starts threads and sums in an order that the shape alone decides, so the result does not depend on
+ * how many threads there are. */
 #ifndef ARK_BACKEND_CPU_GEMM_H
 #define ARK_BACKEND_CPU_GEMM_H
 
@@ -11,24 +13,28 @@
 typedef struct ark_gemm ark_gemm;
 typedef struct ark_gemm_pool ark_gemm_pool;
 
-/* c (m,n) = a b + bias, or c += a b, sums in float32. Leading dimensions count elements
+/* c (m,n) = a b + bias, or c += a b, sums in float32; then y = act(c). Leading dimensions count elements
  * between stored rows. */
 typedef struct ark_gemm_desc {
     int64_t m, n, k;
-    bool ta; /* a is stored (k,m) */
-    bool tb; /* b is stored (n,k) */
+    bool ta;     /* a is stored (k,m) */
+    bool tb;     /* b is stored (n,k) */
+    bool packed; /* b is given as panels that ark_gemm_pack made, from column 0 or a multiple of the panel width */
     int64_t lda, ldb, ldc;
     ark_dtype in;    /* of a and b */
-    ark_dtype out;   /* of c; f32 when in is f32 */
+    ark_dtype out;   /* of c and y; f32 when in is f32 */
     bool bias;       /* (n) f32 is added */
     bool accumulate; /* c += instead of c =; not with bias */
+    ark_act act;
 } ark_gemm_desc;
 
-static inline bool ark_gemm_same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
-    return x->m == y->m && x->n == y->n && x->k == y->k && x->ta == y->ta && x->tb == y->tb &&
-           x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->in == y->in && x->out == y->out &&
-           x->bias == y->bias && x->accumulate == y->accumulate;
-}
+/* What one run works on. */
+typedef struct ark_gemm_args {
+    const void *a, *b;
+    const float *bias; /* ignored unless the description has it */
+    void *c;           /* with an activation: the pre-activation */
+    void *y;           /* act(c), may be c; ignored without an activation */
+} ark_gemm_args;
 
 /** Products that at most `threads` threads will run at a time; k as picked by ark_simd_pick, whose level also
  * bounds what the matrix library uses. */
@@ -42,12 +48,20 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
 /** Bytes of scratch that one run needs, ARK_ALIGN-aligned. */
 size_t ark_gemm_scratch(const ark_gemm *g);
 
-/** Run on the calling thread, which no other call with the same `thread` < threads may overlap. bias is
- * ignored unless the description has it. */
-ark_status ark_gemm_run(const ark_gemm *g, int thread, const void *a, const void *b, const float *bias,
-    void *c, void *scratch) ARK_MUST_CHECK;
+/** Run on the calling thread, which no other call with the same `thread` < threads may overlap. */
+ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args, void *scratch) ARK_MUST_CHECK;
 
-/** "onednn" or "plain". */
-const char *ark_gemm_name(void);
+/* ---- b packed beforehand: weights that many rows are multiplied with -------------------------- */
+
+/** True when products of this dtype pack b anyway, so that packing it once for several of them saves work. */
+bool ark_gemm_packs(const ark_gemm_pool *p, ark_dtype in);
+/** Columns of a panel; divides 64. */
+int64_t ark_gemm_panel(const ark_gemm_pool *p);
+/** Floats of b (k,n) in panels. The panel of column j starts at j * k. */
+int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n);
+/** Panel i of W^T, W (n,k) of dtype in, into its place in dst; scratch: ark_gemm_pack_scratch bytes. */
+void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t i, const void *w, ark_dtype in, int64_t n, int64_t k,
+    void *scratch);
+size_t ark_gemm_pack_scratch(const ark_gemm_pool *p);
 
 #endif

@@ -22,18 +22,20 @@ static ark_status want(ark_gemm_pool *pool, ark_gemm_desc d, const ark_gemm **ou
     return ARK_OK;
 }
 
-/* y (rows,N) panel = x (rows,K) W (N,K)^T + b */
+/* y (rows,N) panel = act(x (rows,K) W (N,K)^T + b) */
 static ark_status prepare_fwd(ark_linear *l, ark_gemm_pool *pool, int size, int kind, size_t *scratch) {
     ark_gemm_desc d = {.m = l->cut.rows[size],
         .n = ark_panel_width(&l->fwd_n, kind),
         .k = l->K,
         .tb = true,
+        .packed = l->packs,
         .lda = l->K,
         .ldb = l->K,
         .ldc = l->N,
         .in = l->in,
         .out = l->out,
-        .bias = l->bias};
+        .bias = l->bias,
+        .act = l->act};
     return want(pool, d, &l->fwd[size][kind], scratch);
 }
 
@@ -118,10 +120,12 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
         .act = n->a.linear.act,
         .bias = n->in[BIAS] != NULL,
         .cut = ark_row_cut_new(ark_rows(x, 1), batch)};
+    ark_gemm_pool *pool = ark_cpu_of(dev)->gemms;
     l->narrow_dz = l->in != l->out;
+    l->packs = ark_gemm_packs(pool, l->in);
     plan_cuts(l, batch);
-    size_t products = 0;
-    ark_status st = prepare_products(l, ark_cpu_of(dev)->gemms, n, &products);
+    size_t products = ark_gemm_pack_scratch(pool);
+    ark_status st = prepare_products(l, pool, n, &products);
     if (st != ARK_OK) {
         ark_cpu_release(dev, n);
         return st;
@@ -132,12 +136,13 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     size_t dz = grad && l->narrow_dz && l->groups ? (size_t)(l->cut.rows[0] * l->N) * sizeof(uint16_t) : 0;
     l->thread_bytes = l->dz_at + ark_round_up(dz, ARK_ALIGN);
     l->shared_at = l->thread_bytes * (size_t)dev->threads;
-    size_t shared = 0;
+    size_t shared = l->packs ? (size_t)ark_gemm_packed_floats(pool, l->K, l->N) * sizeof(float) : 0, back = 0;
     if (grad && l->groups) {
-        shared = (size_t)(l->groups * ark_linear_partial(l)) * sizeof(float);
+        back = (size_t)(l->groups * ark_linear_partial(l)) * sizeof(float);
     } else if (grad && l->narrow_dz) {
-        shared = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
+        back = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
     }
+    shared = back > shared ? back : shared;
     *scratch = l->shared_at + shared;
     return ARK_OK;
 }
@@ -150,20 +155,12 @@ typedef struct {
     atomic_int failed;
 } job;
 
-/* y = act(z) over n elements; the same memory is allowed. */
-static void activate(const ark_simd *k, ark_act act, ark_dtype dtype, void *y, const void *z, int64_t at,
-    int64_t n, float *line) {
-    void (*f)(float *, const float *, int64_t) = act == ARK_ACT_GELU ? k->gelu : k->relu;
-    if (dtype == ARK_F32) {
-        f((float *)y + at, (const float *)z + at, n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += LINE) {
-        int64_t m = ark_min64(LINE, n - i);
-        k->widen(line, (const uint16_t *)z + at + i, m);
-        f(line, line, m);
-        k->narrow((uint16_t *)y + at + i, line, m);
-    }
+/* Some panels of W^T, once for all pieces. */
+static void pack_task(void *ctx, int64_t task, int thread) {
+    const job *j = ctx;
+    const ark_linear *l = j->n->priv;
+    ark_gemm_pack(ark_cpu_of(j->c->dev)->gemms, (float *)(void *)((char *)j->c->scratch + l->shared_at), task,
+        ark_linear_weights(j->c, j->n), l->in, l->N, l->K, (char *)j->c->scratch + (size_t)thread * l->thread_bytes);
 }
 
 static void fwd_task(void *ctx, int64_t task, int thread) {
@@ -172,37 +169,30 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
     const ark_node *n = j->n;
     const ark_linear *l = n->priv;
     ark_row_piece p = ark_row_piece_at(&l->cut, c->batch, task / l->fwd_n.count);
-    int64_t panel = task % l->fwd_n.count, col = panel * l->fwd_n.width;
-    int kind = ark_panel_kind(&l->fwd_n, panel);
+    int64_t panel = task % l->fwd_n.count, col = panel * l->fwd_n.width, at = p.first * l->N + col;
     char *scratch = (char *)c->scratch + (size_t)thread * l->thread_bytes;
-    void *y = ark_ptr(c, n->out);
-    void *z = n->saved[0] ? ark_ptr(c, n->saved[0]) : y;
-    int64_t at = p.first * l->N + col;
-    const char *w = (const char *)ark_linear_weights(c, n) + (size_t)(col * l->K) * ark_dtype_bytes(l->in);
-    const float *bias = l->bias ? (const float *)ark_ptr(c, n->in[BIAS]) + col : NULL;
-    ark_status st = ark_gemm_run(l->fwd[p.size][kind], thread,
-        ark_at(n->in[X], ark_ptr(c, n->in[X]), p.first * l->K), w, bias, ark_at(n->out, z, at), scratch);
+    void *y = ark_ptr(c, n->out), *z = n->saved[0] ? ark_ptr(c, n->saved[0]) : y;
+    ark_gemm_args args = {.a = ark_at(n->in[X], ark_ptr(c, n->in[X]), p.first * l->K),
+        .bias = l->bias ? (const float *)ark_ptr(c, n->in[BIAS]) + col : NULL,
+        .c = ark_at(n->out, z, at),
+        .y = ark_at(n->out, y, at)};
+    args.b = l->packs
+                 ? (const void *)((const float *)(void *)((char *)c->scratch + l->shared_at) + col * l->K)
+                 : (const char *)ark_linear_weights(c, n) + (size_t)(col * l->K) * ark_dtype_bytes(l->in);
+    ark_status st =
+        ark_gemm_run(l->fwd[p.size][ark_panel_kind(&l->fwd_n, panel)], thread, &args, scratch);
     if (st != ARK_OK) {
         atomic_store(&j->failed, (int)st);
-        return;
-    }
-    float *line = (float *)(void *)(scratch + l->line_at);
-    int64_t width = ark_panel_width(&l->fwd_n, kind);
-    if (l->act == ARK_ACT_NONE) {
-        return;
-    }
-    if (width == l->N) {
-        activate(ark_simd_of(c), l->act, l->out, y, z, at, p.rows * l->N, line);
-        return;
-    }
-    for (int64_t r = 0; r < p.rows; r++) {
-        activate(ark_simd_of(c), l->act, l->out, y, z, at + r * l->N, width, line);
     }
 }
 
 ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
     const ark_linear *l = n->priv;
     job j = {.c = c, .n = n};
+    if (l->packs) {
+        int64_t panels = ark_ceil_div(l->N, ark_gemm_panel(ark_cpu_of(c->dev)->gemms));
+        ark_parallel(c->dev->threads, panels, pack_task, &j);
+    }
     ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch) * l->fwd_n.count, fwd_task, &j);
     int failed = atomic_load(&j.failed);
     return failed ? ARK_ERR((ark_status)failed, "a matrix product failed") : ARK_OK;

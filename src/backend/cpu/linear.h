@@ -28,6 +28,7 @@ typedef struct ark_linear {
     ark_panels dx_k;       /* columns of dx per task */
     ark_panels dw_n, dw_k; /* tiles of dW per task */
     int64_t groups;        /* > 0: backward by groups of pieces with partial dW; 0: by tiles */
+    bool packs;            /* products of this dtype take W^T in panels; made at each forward, in shared scratch */
     bool narrow_dz;        /* dy is f32 but products want bf16 */
     const ark_gemm *fwd[ARK_ROW_SIZES][2];
     const ark_gemm *dx[ARK_ROW_SIZES][2];

@@ -82,7 +82,7 @@ static void make_dx(job *j, const ark_row_piece *p, int64_t panel, const void *d
     const void *w = elements(ark_linear_weights(j->c, j->n), l->in, col);
     void *dx = ark_at(j->n->in[X], ark_grad_ptr(j->c, j->n->in[X]), p->first * l->K + col);
     const ark_gemm *g = l->dx[p->size][ark_panel_kind(&l->dx_k, panel)];
-    check(j, ark_gemm_run(g, thread, dz, w, NULL, dx, thread_scratch(j, thread)));
+    check(j, ark_gemm_run(g, thread, &(ark_gemm_args){.a = dz, .b = w, .c = dx}, thread_scratch(j, thread)));
 }
 
 /* ---- by groups: pieces one after another, everything while a piece is in the cache ---------- */
@@ -104,7 +104,8 @@ static void group_task(void *ctx, int64_t group, int thread) {
         make_dx(j, &p, 0, dz, thread);
         if (j->n->want_grad[W]) {
             const void *xp = elements(x, l->in, p.first * l->K);
-            check(j, ark_gemm_run(l->dw[p.size][0][0], thread, dz, xp, NULL, dw, scratch));
+            ark_gemm_args args = {.a = dz, .b = xp, .c = dw};
+            check(j, ark_gemm_run(l->dw[p.size][0][0], thread, &args, scratch));
         }
         if (l->bias && j->n->want_grad[BIAS]) {
             sum_columns(j, db, p.first * l->N, p.rows, l->N, line);
@@ -169,9 +170,10 @@ static void dw_task(void *ctx, int64_t task, int thread) {
         ark_row_piece p = ark_row_piece_at(&l->cut, j->c->batch, i);
         if (j->n->want_grad[W]) {
             float *dw = (float *)ark_grad_ptr(j->c, j->n->in[W]) + n0 * l->K + k0;
-            check(j,
-                ark_gemm_run(l->dw[p.size][kn][kk], thread, elements(whole_dz(j), l->in, p.first * l->N + n0),
-                    elements(x, l->in, p.first * l->K + k0), NULL, dw, scratch));
+            ark_gemm_args args = {.a = elements(whole_dz(j), l->in, p.first * l->N + n0),
+                .b = elements(x, l->in, p.first * l->K + k0),
+                .c = dw};
+            check(j, ark_gemm_run(l->dw[p.size][kn][kk], thread, &args, scratch));
         }
         if (pk == 0 && l->bias && j->n->want_grad[BIAS]) {
             float *db = (float *)ark_grad_ptr(j->c, j->n->in[BIAS]) + n0;

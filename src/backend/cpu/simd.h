@@ -33,6 +33,19 @@ typedef struct ark_attn_tile {
     float *work;           /* ark_attn_work(tokens, dim) floats */
 } ark_attn_tile;
 
+/* c (m, one panel; ldc) = start + a b, or += a b. b is packed: (k, cols) with cols as panel_size says. Element (i,l) of
+ * a is a[i / rows * a_group + i % rows * a_row + l * a_col]. All columns of the panel are written. */
+typedef struct ark_panel_product {
+    float *c;
+    int64_t ldc;
+    const float *a;
+    int64_t a_group, a_row, a_col;
+    const float *b;
+    const float *start; /* (cols), or NULL for zero */
+    int64_t m, k;
+    bool accumulate; /* then start is not read */
+} ark_panel_product;
+
 static inline int64_t ark_simd_pad(int64_t n) {
     return (n + ARK_SIMD_PAD - 1) / ARK_SIMD_PAD * ARK_SIMD_PAD;
 }

@@ -57,6 +57,12 @@ void ARK_FN(gelu)(float *y, const float *z, int64_t n) {
     }
 }
 
+void ARK_FN(gelu_rows)(float *y, const float *z, int64_t ld, int64_t rows, int64_t cols) {
+    for (int64_t i = 0; i < rows; i++) {
+        ARK_FN(gelu)(y + i * ld, z + i * ld, cols);
+    }
+}
+
 /* d/dz (z Phi(z)) = Phi(z) + z e^(-z^2/2) / sqrt(2 pi) */
 void ARK_FN(gelu_grad)(float *dz, const float *dy, const float *z, int64_t n) {
 #pragma omp simd

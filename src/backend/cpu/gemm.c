@@ -1,0 +1,329 @@
+/* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the block of a
+ * stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass through the first (384 x 16
+ * floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for 768 operations. The activation is
+ * applied to each panel of c as it is finished. */
+#include "backend/cpu/gemm.h"
+
+#include "backend/cpu/gemm_onednn.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/mathsafe.h"
+
+#include <string.h>
+
+enum { BLOCK_M = 256, BLOCK_K = 384, MAX_PANEL = 64, LINE = 1024 };
+
+struct ark_gemm {
+    ark_gemm_desc desc;
+    ark_gemm_pool *pool;
+    ark_gemm *next;
+    ark_onednn_product *onednn; /* or NULL: done here */
+    size_t scratch;
+    bool staged;        /* c is made in scratch: it is bf16, or its last panel is not a whole one */
+    bool copies_a;      /* a is brought together in scratch: turned, or bf16 */
+    int64_t stage_cols; /* n in whole panels */
+};
+
+struct ark_gemm_pool {
+    const ark_simd *simd;
+    ark_onednn *onednn; /* for bf16, or NULL */
+    int rows, panel;    /* of a tile */
+    ark_gemm *first;
+};
+
+/* Rows of a block: whole tiles. */
+static int64_t block_rows(const ark_gemm_pool *p) {
+    return BLOCK_M / p->rows * p->rows;
+}
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+ark_status ark_gemm_pool_new(int threads, const ark_simd *k, ark_gemm_pool **out) {
+    ark_gemm_pool *p = NULL;
+    ARK_TRY(ARK_NEW(&p, 1, "matrix products"));
+    p->simd = k;
+    k->panel_size(&p->rows, &p->panel);
+    ark_status st = ark_onednn_new(threads, k, &p->onednn);
+    if (st != ARK_OK) {
+        ark_free(p);
+        return st;
+    }
+    *out = p;
+    return ARK_OK;
+}
+
+void ark_gemm_pool_free(ark_gemm_pool *p) {
+    if (!p) {
+        return;
+    }
+    for (ark_gemm *g = p->first, *next; g; g = next) {
+        next = g->next;
+        ark_onednn_product_free(p->onednn, g->onednn);
+        ark_free(g);
+    }
+    ark_onednn_free(p->onednn);
+    ark_free(p);
+}
+
+static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
+    return x->m == y->m && x->n == y->n && x->k == y->k && x->ta == y->ta && x->tb == y->tb &&
+           x->packed == y->packed && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->in == y->in &&
+           x->out == y->out && x->bias == y->bias && x->accumulate == y->accumulate && x->act == y->act;
+}
+
+/* ---- scratch of a product done here: a's block, one panel, lines, c's block ------------------------ */
+
+static int64_t a_floats(const ark_gemm *g) {
+    return g->copies_a ? block_rows(g->pool) * BLOCK_K : 0;
+}
+
+static int64_t panel_floats(const ark_gemm_pool *p) {
+    return (int64_t)BLOCK_K * p->panel;
+}
+
+static size_t own_scratch(const ark_gemm *g) {
+    int64_t floats = a_floats(g) + 2 * panel_floats(g->pool) + LINE;
+    floats += g->staged ? block_rows(g->pool) * g->stage_cols : 0;
+    return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
+}
+
+ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm **out) {
+    for (ark_gemm *known = p->first; known; known = known->next) {
+        if (same(&known->desc, d)) {
+            *out = known;
+            return ARK_OK;
+        }
+    }
+    ark_gemm *g = NULL;
+    ARK_TRY(ARK_NEW(&g, 1, "a matrix product"));
+    *g = (ark_gemm){.desc = *d, .pool = p};
+    if (d->in == ARK_BF16 && p->onednn) {
+        ark_status st = ark_onednn_product_new(p->onednn, d, &g->scratch, &g->onednn);
+        if (st != ARK_OK) {
+            ark_free(g);
+            return st;
+        }
+        g->scratch += LINE * sizeof(float);
+    } else {
+        g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
+        g->copies_a = d->ta || d->in == ARK_BF16;
+        g->stage_cols = (d->n + p->panel - 1) / p->panel * p->panel;
+        g->scratch = own_scratch(g);
+    }
+    g->next = p->first;
+    p->first = g;
+    *out = g;
+    return ARK_OK;
+}
+
+size_t ark_gemm_scratch(const ark_gemm *g) {
+    return g->scratch;
+}
+
+/* ---- packing -------------------------------------------------------------------------------------- */
+
+static const void *at(const void *base, ark_dtype dtype, int64_t elements) {
+    return (const char *)base + elements * (int64_t)ark_dtype_bytes(dtype);
+}
+
+/* dst (rows,ldd) = rows x cols elements of a stored matrix, as float32. */
+static void load(const ark_simd *k, float *dst, int64_t ldd, const void *src, ark_dtype dtype, int64_t ld,
+    int64_t rows, int64_t cols) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (dtype == ARK_F32) {
+            memcpy(dst + i * ldd, (const float *)src + i * ld, (size_t)cols * sizeof *dst);
+        } else {
+            k->widen(dst + i * ldd, (const uint16_t *)src + i * ld, cols);
+        }
+    }
+}
+
+/* One panel (bk,panel) of b's n columns at b, whose stored rows are ld apart; wide: bk x panel floats for bf16. */
+static void pack_panel(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype, bool turned,
+    int64_t ld, int64_t n, int64_t bk) {
+    if (dtype == ARK_BF16) {
+        load(p->simd, wide, turned ? bk : n, b, dtype, ld, turned ? n : bk, turned ? bk : n);
+        b = wide;
+        ld = turned ? bk : n;
+    }
+    (turned ? p->simd->pack_panel_turned : p->simd->pack_panel)(dst, b, ld, n, bk);
+}
+
+bool ark_gemm_packs(const ark_gemm_pool *p, ark_dtype in) {
+    return in == ARK_F32 || !p->onednn;
+}
+
+int64_t ark_gemm_panel(const ark_gemm_pool *p) {
+    return p->panel;
+}
+
+int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
+    return (n + p->panel - 1) / p->panel * p->panel * k;
+}
+
+size_t ark_gemm_pack_scratch(const ark_gemm_pool *p) {
+    return (size_t)panel_floats(p) * sizeof(float);
+}
+
+void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t i, const void *w, ark_dtype in, int64_t n, int64_t k,
+    void *scratch) {
+    int64_t j = i * p->panel;
+    for (int64_t l = 0; l < k; l += BLOCK_K) {
+        pack_panel(p, dst + j * k + l * p->panel, scratch, at(w, in, j * k + l), in, true, k, smaller(p->panel, n - j),
+            smaller(BLOCK_K, k - l));
+    }
+}
+
+/* ---- running -------------------------------------------------------------------------------------- */
+
+/* One run; a block of it is at rows i and sum l. */
+typedef struct {
+    const ark_gemm *g;
+    const ark_gemm_args *args;
+    const ark_simd *k;
+    float *a, *b, *wide, *line, *stage;
+    int64_t i, m, l, bk;
+} run;
+
+/* Where tiles read the block of a. */
+static ark_panel_product operand_a(const run *r) {
+    const ark_gemm_desc *d = &r->g->desc;
+    const int64_t rows = r->g->pool->rows;
+    const void *src = at(r->args->a, d->in, d->ta ? r->l * d->lda + r->i : r->i * d->lda + r->l);
+    if (!d->ta) {
+        int64_t ld = d->in == ARK_F32 ? d->lda : r->bk;
+        if (d->in == ARK_BF16) {
+            load(r->k, r->a, ld, src, d->in, d->lda, r->m, r->bk);
+            src = r->a;
+        }
+        return (ark_panel_product){.a = src, .a_group = rows * ld, .a_row = ld, .a_col = 1, .m = r->m, .k = r->bk};
+    }
+    if (d->in == ARK_F32) {
+        r->k->pack_rows(r->a, rows * r->bk, src, d->lda, r->m, r->bk);
+    }
+    for (int64_t l = 0; l < r->bk && d->in == ARK_BF16; l++) {
+        r->k->widen(r->line, (const uint16_t *)src + l * d->lda, r->m);
+        r->k->pack_rows(r->a + l * rows, rows * r->bk, r->line, r->m, r->m, 1);
+    }
+    return (ark_panel_product){
+        .a = r->a, .a_group = rows * r->bk, .a_row = 1, .a_col = rows, .m = r->m, .k = r->bk};
+}
+
+static const float *operand_b(const run *r, int64_t j) {
+    const ark_gemm_desc *d = &r->g->desc;
+    const ark_gemm_pool *p = r->g->pool;
+    if (d->packed) {
+        return (const float *)r->args->b + j * d->k + r->l * p->panel;
+    }
+    const void *src = at(r->args->b, d->in, d->tb ? j * d->ldb + r->l : r->l * d->ldb + j);
+    pack_panel(p, r->b, r->wide, src, d->in, d->tb, d->ldb, smaller(p->panel, d->n - j), r->bk);
+    return r->b;
+}
+
+/* y = act(z) for rows x cols elements in rows that are ld apart. */
+static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int64_t ld, int64_t rows, int64_t cols) {
+    void (*f)(float *, const float *, int64_t) = r->g->desc.act == ARK_ACT_GELU ? r->k->gelu : r->k->relu;
+    if (dtype == ARK_F32 && f == r->k->gelu) {
+        r->k->gelu_rows(y, z, ld, rows, cols);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < cols; j += LINE) {
+            int64_t n = smaller(LINE, cols - j), e = i * ld + j;
+            if (dtype == ARK_F32) {
+                f((float *)y + e, (const float *)z + e, n);
+                continue;
+            }
+            r->k->widen(r->line, (const uint16_t *)z + e, n);
+            f(r->line, r->line, n);
+            r->k->narrow((uint16_t *)y + e, r->line, n);
+        }
+    }
+}
+
+/* The block's rows of c into the stage, and back. */
+static void stage_in(const run *r) {
+    const ark_gemm_desc *d = &r->g->desc;
+    load(r->k, r->stage, r->g->stage_cols, at(r->args->c, d->out, r->i * d->ldc), d->out, d->ldc, r->m, d->n);
+}
+
+static void stage_out(const run *r) {
+    const ark_gemm_desc *d = &r->g->desc;
+    for (int64_t i = 0; i < r->m; i++) {
+        const float *src = r->stage + i * r->g->stage_cols;
+        int64_t to = (r->i + i) * d->ldc;
+        if (d->out == ARK_F32) {
+            memcpy((float *)r->args->c + to, src, (size_t)d->n * sizeof *src);
+        } else {
+            r->k->narrow((uint16_t *)r->args->c + to, src, d->n);
+        }
+    }
+}
+
+/* All panels of c for one block. */
+static void multiply(const run *r) {
+    const ark_gemm_desc *d = &r->g->desc;
+    const int64_t panel = r->g->pool->panel;
+    const bool staged = r->g->staged, last = r->l + r->bk == d->k;
+    float tail[MAX_PANEL];
+    ark_panel_product p = operand_a(r);
+    p.accumulate = d->accumulate || r->l > 0;
+    p.ldc = staged ? r->g->stage_cols : d->ldc;
+    float *c = staged ? r->stage : (float *)r->args->c + r->i * d->ldc;
+    for (int64_t j = 0; j < d->n; j += panel) {
+        p.start = d->bias ? r->args->bias + j : NULL;
+        if (d->bias && j + panel > d->n) {
+            memset(tail, 0, sizeof tail);
+            memcpy(tail, p.start, (size_t)(d->n - j) * sizeof *tail);
+            p.start = tail;
+        }
+        p.b = operand_b(r, j);
+        p.c = c + j;
+        r->k->panel(&p);
+        if (last && !staged && d->act != ARK_ACT_NONE) {
+            activate(r, ARK_F32, (float *)r->args->y + r->i * d->ldc + j, p.c, d->ldc, r->m, panel);
+        }
+    }
+}
+
+static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch) {
+    const ark_gemm_desc *d = &g->desc;
+    run r = {.g = g, .args = args, .k = g->pool->simd, .a = scratch};
+    r.b = r.a + a_floats(g);
+    r.wide = r.b + panel_floats(g->pool);
+    r.line = r.wide + panel_floats(g->pool);
+    r.stage = r.line + LINE;
+    for (r.i = 0; r.i < d->m; r.i += r.m) {
+        r.m = smaller(block_rows(g->pool), d->m - r.i);
+        if (g->staged && d->accumulate) {
+            stage_in(&r);
+        }
+        for (r.l = 0; r.l < d->k; r.l += r.bk) {
+            r.bk = smaller(BLOCK_K, d->k - r.l);
+            multiply(&r);
+        }
+        if (g->staged) {
+            stage_out(&r);
+            int64_t e = r.i * d->ldc * (int64_t)ark_dtype_bytes(d->out);
+            if (d->act != ARK_ACT_NONE) {
+                activate(&r, d->out, (char *)args->y + e, (const char *)args->c + e, d->ldc, r.m, d->n);
+            }
+        }
+    }
+}
+
+ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args, void *scratch) {
+    const ark_gemm_desc *d = &g->desc;
+    if (!g->onednn) {
+        own_run(g, args, scratch);
+        return ARK_OK;
+    }
+    ARK_TRY(ark_onednn_run(g->pool->onednn, g->onednn, thread, args, scratch));
+    if (d->act != ARK_ACT_NONE) {
+        run r = {.g = g, .args = args, .k = g->pool->simd, .line = scratch};
+        activate(&r, d->out, args->y, args->c, d->ldc, d->m, d->n);
+    }
+    return ARK_OK;
+}

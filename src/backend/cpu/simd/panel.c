@@ -1,0 +1,123 @@
+/* Rows of a times one packed panel of b, and the packing.
+ *
+ * A panel is two vectors wide and k long, contiguous: it is read once per tile of rows, from the first-level cache
+ * when k is a few hundred. A tile of c stays in registers while k runs: 6 x 2 vectors of 16 registers, 12 x 2 of
+ * 32, the rest being the panel's two vectors and one element of a in all lanes. That is 12 or 24 independent sums,
+ * enough to cover the latency of a multiply-add, for 8 or 14 loads. */
+#include "backend/cpu/simd/math.h"
+
+enum { COLS = 2, ARK_PANEL = COLS * ARK_LANES };
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+enum { ROWS = 12 };
+#else
+enum { ROWS = 6 };
+#endif
+
+typedef struct {
+    float *c;
+    const float *start; /* what the sums start from, or NULL for zero */
+    const float *a, *b;
+    int64_t ldc, ld_start, a_row, a_col, k;
+} tile;
+
+#define ARK_TILE_ROWS 1
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 2
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 3
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 4
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 5
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 6
+#include "backend/cpu/simd/panel_tile.inc"
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define ARK_TILE_ROWS 8
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 10
+#include "backend/cpu/simd/panel_tile.inc"
+#define ARK_TILE_ROWS 12
+#include "backend/cpu/simd/panel_tile.inc"
+#endif
+
+static int64_t run_tile(const tile *t, int64_t rows) {
+    switch (rows) {
+#if defined(__AVX512F__) || defined(__aarch64__)
+    case 12: tile_12(t); return 12;
+    case 11:
+    case 10: tile_10(t); return 10;
+    case 9:
+    case 8: tile_8(t); return 8;
+    case 7:
+#endif
+    case 6: tile_6(t); return 6;
+    case 5: tile_5(t); return 5;
+    case 4: tile_4(t); return 4;
+    case 3: tile_3(t); return 3;
+    case 2: tile_2(t); return 2;
+    default: tile_1(t); return 1;
+    }
+}
+
+void ARK_FN(panel_size)(int *rows, int *cols) {
+    *rows = ROWS;
+    *cols = ARK_PANEL;
+}
+
+void ARK_FN(panel)(const ark_panel_product *p) {
+    for (int64_t i = 0; i < p->m; i += ROWS) {
+        int64_t rows = p->m - i < ROWS ? p->m - i : ROWS, done = 0;
+        while (done < rows) {
+            float *c = p->c + (i + done) * p->ldc;
+            tile t = {.c = c,
+                .start = p->accumulate ? c : p->start,
+                .a = p->a + i / ROWS * p->a_group + done * p->a_row,
+                .b = p->b,
+                .ldc = p->ldc,
+                .ld_start = p->accumulate ? p->ldc : 0,
+                .a_row = p->a_row,
+                .a_col = p->a_col,
+                .k = p->k};
+            done += run_tile(&t, rows - done);
+        }
+    }
+}
+
+void ARK_FN(pack_rows)(
+    float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
+    for (int64_t l = 0; l < k; l++) {
+        int64_t i = 0;
+        float *d = dst + l * ROWS;
+        const float *s = src + l * lds;
+        for (; i + ROWS <= m; i += ROWS, d += ldd) {
+            memcpy(d, s + i, ROWS * sizeof *d);
+        }
+        for (int64_t r = i; r < m; r++) {
+            d[r - i] = s[r];
+        }
+    }
+}
+
+void ARK_FN(pack_panel)(float *restrict dst, const float *restrict src, int64_t lds, int64_t n, int64_t k) {
+    if (n == ARK_PANEL) {
+        for (int64_t l = 0; l < k; l++) {
+            memcpy(dst + l * ARK_PANEL, src + l * lds, ARK_PANEL * sizeof *dst);
+        }
+        return;
+    }
+    for (int64_t l = 0; l < k; l++) {
+        for (int64_t j = 0; j < ARK_PANEL; j++) {
+            dst[l * ARK_PANEL + j] = j < n ? src[l * lds + j] : 0.0f;
+        }
+    }
+}
+
+void ARK_FN(pack_panel_turned)(
+    float *restrict dst, const float *restrict src, int64_t lds, int64_t n, int64_t k) {
+    ARK_FN(transpose)(dst, ARK_PANEL, src, lds, n, k);
+    for (int64_t l = 0; l < k && n < ARK_PANEL; l++) {
+        memset(dst + l * ARK_PANEL + n, 0, (size_t)(ARK_PANEL - n) * sizeof *dst);
+    }
+}
