@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { BLOCK_M = 256, BLOCK_K = 384, MAX_PANEL = 64, LINE = 1024 };
+enum { BLOCK_M = 256, BLOCK_K = 384, BLOCK_N = 64, LINE = 1024 };
 
 struct ark_gemm {
     ark_gemm_desc desc;
@@ -73,18 +73,18 @@ static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
            x->out == y->out && x->bias == y->bias && x->accumulate == y->accumulate && x->act == y->act;
 }
 
-/* ---- scratch of a product done here: a's block, one panel, lines, c's block ------------------------ */
+/* ---- scratch of a product done here: a's block, BLOCK_N columns of b twice, a line, c's block -------- */
 
 static int64_t a_floats(const ark_gemm *g) {
     return g->copies_a ? block_rows(g->pool) * BLOCK_K : 0;
 }
 
-static int64_t panel_floats(const ark_gemm_pool *p) {
-    return (int64_t)BLOCK_K * p->panel;
+static int64_t b_floats(void) {
+    return (int64_t)BLOCK_K * BLOCK_N;
 }
 
 static size_t own_scratch(const ark_gemm *g) {
-    int64_t floats = a_floats(g) + 2 * panel_floats(g->pool) + LINE;
+    int64_t floats = a_floats(g) + 2 * b_floats() + LINE;
     floats += g->staged ? block_rows(g->pool) * g->stage_cols : 0;
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
 }
@@ -140,39 +140,52 @@ static void load(const ark_simd *k, float *dst, int64_t ldd, const void *src, ar
     }
 }
 
-/* One panel (bk,panel) of b's n columns at b, whose stored rows are ld apart; wide: bk x panel floats for bf16. */
-static void pack_panel(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype, bool turned,
+/* The panels of n <= BLOCK_N columns of b, bk of the sum, bk x panel floats apart. Row by row, so that what is read
+ * lies together. wide: bk x n floats, for bf16. */
+static void pack_panels(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype, bool turned,
     int64_t ld, int64_t n, int64_t bk) {
+    const int64_t apart = bk * p->panel;
     if (dtype == ARK_BF16) {
         load(p->simd, wide, turned ? bk : n, b, dtype, ld, turned ? n : bk, turned ? bk : n);
         b = wide;
         ld = turned ? bk : n;
     }
-    (turned ? p->simd->pack_panel_turned : p->simd->pack_panel)(dst, b, ld, n, bk);
+    const float *src = b;
+    if (!turned) {
+        p->simd->pack_panels(dst, apart, src, ld, n, bk);
+        return;
+    }
+    for (int64_t j = 0; j < n; j += p->panel) {
+        p->simd->pack_panel_turned(dst + j * bk, src + j * ld, ld, smaller(p->panel, n - j), bk);
+    }
 }
 
 bool ark_gemm_packs(const ark_gemm_pool *p, ark_dtype in) {
     return in == ARK_F32 || !p->onednn;
 }
 
-int64_t ark_gemm_panel(const ark_gemm_pool *p) {
-    return p->panel;
+int64_t ark_gemm_pack_tasks(int64_t n) {
+    return (n + BLOCK_N - 1) / BLOCK_N;
 }
 
 int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
     return (n + p->panel - 1) / p->panel * p->panel * k;
 }
 
-size_t ark_gemm_pack_scratch(const ark_gemm_pool *p) {
-    return (size_t)panel_floats(p) * sizeof(float);
+size_t ark_gemm_pack_scratch(void) {
+    return 2 * (size_t)b_floats() * sizeof(float);
 }
 
-void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t i, const void *w, ark_dtype in, int64_t n, int64_t k,
-    void *scratch) {
-    int64_t j = i * p->panel;
-    for (int64_t l = 0; l < k; l += BLOCK_K) {
-        pack_panel(p, dst + j * k + l * p->panel, scratch, at(w, in, j * k + l), in, true, k, smaller(p->panel, n - j),
-            smaller(BLOCK_K, k - l));
+void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_packing *w, void *scratch) {
+    const int64_t j = task * BLOCK_N, n = smaller(BLOCK_N, w->n - j);
+    float *block = scratch, *wide = block + b_floats();
+    for (int64_t l = 0; l < w->k; l += BLOCK_K) {
+        const int64_t bk = smaller(BLOCK_K, w->k - l);
+        const void *src = at(w->b, w->in, w->turned ? j * w->ld + l : l * w->ld + j);
+        pack_panels(p, block, wide, src, w->in, w->turned, w->ld, n, bk);
+        for (int64_t i = 0; i < n; i += p->panel) {
+            memcpy(dst + (j + i) * w->k + l * p->panel, block + i * bk, (size_t)(bk * p->panel) * sizeof *dst);
+        }
     }
 }
 
@@ -211,15 +224,18 @@ static ark_panel_product operand_a(const run *r) {
         .a = r->a, .a_group = rows * r->bk, .a_row = 1, .a_col = rows, .m = r->m, .k = r->bk};
 }
 
+/* The panel of column j. BLOCK_N columns are packed when the first of them is wanted. */
 static const float *operand_b(const run *r, int64_t j) {
     const ark_gemm_desc *d = &r->g->desc;
     const ark_gemm_pool *p = r->g->pool;
     if (d->packed) {
         return (const float *)r->args->b + j * d->k + r->l * p->panel;
     }
-    const void *src = at(r->args->b, d->in, d->tb ? j * d->ldb + r->l : r->l * d->ldb + j);
-    pack_panel(p, r->b, r->wide, src, d->in, d->tb, d->ldb, smaller(p->panel, d->n - j), r->bk);
-    return r->b;
+    if (j % BLOCK_N == 0) {
+        const void *src = at(r->args->b, d->in, d->tb ? j * d->ldb + r->l : r->l * d->ldb + j);
+        pack_panels(p, r->b, r->wide, src, d->in, d->tb, d->ldb, smaller(BLOCK_N, d->n - j), r->bk);
+    }
+    return r->b + j % BLOCK_N * r->bk;
 }
 
 /* y = act(z) for rows x cols elements in rows that are ld apart. */
@@ -267,7 +283,7 @@ static void multiply(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
     const int64_t panel = r->g->pool->panel;
     const bool staged = r->g->staged, last = r->l + r->bk == d->k;
-    float tail[MAX_PANEL];
+    float tail[BLOCK_N];
     ark_panel_product p = operand_a(r);
     p.accumulate = d->accumulate || r->l > 0;
     p.ldc = staged ? r->g->stage_cols : d->ldc;
@@ -292,8 +308,8 @@ static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch
     const ark_gemm_desc *d = &g->desc;
     run r = {.g = g, .args = args, .k = g->pool->simd, .a = scratch};
     r.b = r.a + a_floats(g);
-    r.wide = r.b + panel_floats(g->pool);
-    r.line = r.wide + panel_floats(g->pool);
+    r.wide = r.b + b_floats();
+    r.line = r.wide + b_floats();
     r.stage = r.line + LINE;
     for (r.i = 0; r.i < d->m; r.i += r.m) {
         r.m = smaller(block_rows(g->pool), d->m - r.i);

@@ -53,15 +53,22 @@ ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args
 
 /* ---- b packed beforehand: weights that many rows are multiplied with -------------------------- */
 
+/* b (k,n) as it is stored: (k,n), or (n,k) when turned; ld elements between stored rows. */
+typedef struct ark_packing {
+    const void *b;
+    ark_dtype in;
+    bool turned;
+    int64_t ld, n, k;
+} ark_packing;
+
 /** True when products of this dtype pack b anyway, so that packing it once for several of them saves work. */
 bool ark_gemm_packs(const ark_gemm_pool *p, ark_dtype in);
-/** Columns of a panel; divides 64. */
-int64_t ark_gemm_panel(const ark_gemm_pool *p);
-/** Floats of b (k,n) in panels. The panel of column j starts at j * k. */
+/** Floats of b in panels. Columns from j, a multiple of 64, start at j * k. */
 int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n);
-/** Panel i of W^T, W (n,k) of dtype in, into its place in dst; scratch: ark_gemm_pack_scratch bytes. */
-void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t i, const void *w, ark_dtype in, int64_t n, int64_t k,
-    void *scratch);
-size_t ark_gemm_pack_scratch(const ark_gemm_pool *p);
+/** Packing n columns is this many tasks; each writes columns of its own. */
+int64_t ark_gemm_pack_tasks(int64_t n);
+/** One of them; scratch: ark_gemm_pack_scratch bytes. */
+void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_packing *w, void *scratch);
+size_t ark_gemm_pack_scratch(void);
 
 #endif

@@ -2,6 +2,7 @@
  * while the piece is still in the cache. */
 #include "backend/cpu/linear.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8 };
@@ -45,6 +46,7 @@ static ark_status prepare_dx(
     ark_gemm_desc d = {.m = l->cut.rows[size],
         .n = ark_panel_width(&l->dx_k, kind),
         .k = l->N,
+        .packed = l->packs,
         .lda = l->N,
         .ldb = l->K,
         .ldc = l->K,
@@ -102,9 +104,10 @@ static void plan_cuts(ark_linear *l, int64_t batch) {
         l->dw_k = cut_panels(l->K, 1, l->K);
         return;
     }
+    /* Square tiles: a tile fetches its columns of dz and of x once, so the sum over tiles of N/tiles + K/tiles counts. */
     l->groups = 0;
-    l->dw_n = cut_panels(l->N, WANTED_TASKS, 64);
-    l->dw_k = cut_panels(l->K, WANTED_TASKS / l->dw_n.count, MIN_PANEL);
+    l->dw_n = cut_panels(l->N, lround(sqrt((double)(WANTED_TASKS * l->N) / (double)l->K)), 64);
+    l->dw_k = cut_panels(l->K, WANTED_TASKS / l->dw_n.count, 64);
 }
 
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
@@ -124,7 +127,7 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     l->narrow_dz = l->in != l->out;
     l->packs = ark_gemm_packs(pool, l->in);
     plan_cuts(l, batch);
-    size_t products = ark_gemm_pack_scratch(pool);
+    size_t products = ark_gemm_pack_scratch();
     ark_status st = prepare_products(l, pool, n, &products);
     if (st != ARK_OK) {
         ark_cpu_release(dev, n);
@@ -135,14 +138,16 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     l->dz_at = l->line_at + ark_round_up((size_t)(3 * LINE + 2 * l->N) * sizeof(float), ARK_ALIGN);
     size_t dz = grad && l->narrow_dz && l->groups ? (size_t)(l->cut.rows[0] * l->N) * sizeof(uint16_t) : 0;
     l->thread_bytes = l->dz_at + ark_round_up(dz, ARK_ALIGN);
-    l->shared_at = l->thread_bytes * (size_t)dev->threads;
-    size_t shared = l->packs ? (size_t)ark_gemm_packed_floats(pool, l->K, l->N) * sizeof(float) : 0, back = 0;
+    l->panels_at = l->thread_bytes * (size_t)dev->threads;
+    int64_t fwd = ark_gemm_packed_floats(pool, l->K, l->N), dx = ark_gemm_packed_floats(pool, l->N, l->K);
+    size_t panels = l->packs ? (size_t)ark_max64(fwd, n->want_grad[X] ? dx : 0) * sizeof(float) : 0;
+    l->shared_at = l->panels_at + ark_round_up(panels, ARK_ALIGN);
+    size_t shared = 0;
     if (grad && l->groups) {
-        back = (size_t)(l->groups * ark_linear_partial(l)) * sizeof(float);
+        shared = (size_t)(l->groups * ark_linear_partial(l)) * sizeof(float);
     } else if (grad && l->narrow_dz) {
-        back = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
+        shared = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
     }
-    shared = back > shared ? back : shared;
     *scratch = l->shared_at + shared;
     return ARK_OK;
 }
@@ -155,12 +160,28 @@ typedef struct {
     atomic_int failed;
 } job;
 
-/* Some panels of W^T, once for all pieces. */
+typedef struct {
+    const ark_call *c;
+    const ark_linear *l;
+    ark_packing w;
+} packing;
+
 static void pack_task(void *ctx, int64_t task, int thread) {
-    const job *j = ctx;
-    const ark_linear *l = j->n->priv;
-    ark_gemm_pack(ark_cpu_of(j->c->dev)->gemms, (float *)(void *)((char *)j->c->scratch + l->shared_at), task,
-        ark_linear_weights(j->c, j->n), l->in, l->N, l->K, (char *)j->c->scratch + (size_t)thread * l->thread_bytes);
+    const packing *p = ctx;
+    void *scratch = (char *)p->c->scratch + (size_t)thread * p->l->thread_bytes;
+    ark_gemm_pack(ark_cpu_of(p->c->dev)->gemms, ark_linear_panels(p->c, p->l), task, &p->w, scratch);
+}
+
+void ark_linear_pack(const ark_call *c, const ark_node *n, bool turned) {
+    const ark_linear *l = n->priv;
+    packing p = {.c = c, .l = l};
+    p.w = (ark_packing){.b = ark_linear_weights(c, n),
+        .in = l->in,
+        .turned = turned,
+        .ld = l->K,
+        .n = turned ? l->N : l->K,
+        .k = turned ? l->K : l->N};
+    ark_parallel(c->dev->threads, ark_gemm_pack_tasks(p.w.n), pack_task, &p);
 }
 
 static void fwd_task(void *ctx, int64_t task, int thread) {
@@ -177,7 +198,7 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
         .c = ark_at(n->out, z, at),
         .y = ark_at(n->out, y, at)};
     args.b = l->packs
-                 ? (const void *)((const float *)(void *)((char *)c->scratch + l->shared_at) + col * l->K)
+                 ? (const void *)(ark_linear_panels(c, l) + col * l->K)
                  : (const char *)ark_linear_weights(c, n) + (size_t)(col * l->K) * ark_dtype_bytes(l->in);
     ark_status st =
         ark_gemm_run(l->fwd[p.size][ark_panel_kind(&l->fwd_n, panel)], thread, &args, scratch);
@@ -190,8 +211,7 @@ ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
     const ark_linear *l = n->priv;
     job j = {.c = c, .n = n};
     if (l->packs) {
-        int64_t panels = ark_ceil_div(l->N, ark_gemm_panel(ark_cpu_of(c->dev)->gemms));
-        ark_parallel(c->dev->threads, panels, pack_task, &j);
+        ark_linear_pack(c, n, true);
     }
     ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch) * l->fwd_n.count, fwd_task, &j);
     int failed = atomic_load(&j.failed);

@@ -28,7 +28,7 @@ typedef struct ark_linear {
     ark_panels dx_k;       /* columns of dx per task */
     ark_panels dw_n, dw_k; /* tiles of dW per task */
     int64_t groups;        /* > 0: backward by groups of pieces with partial dW; 0: by tiles */
-    bool packs;            /* products of this dtype take W^T in panels; made at each forward, in shared scratch */
+    bool packs;            /* products of this dtype take W in panels, made anew in each pass */
     bool narrow_dz;        /* dy is f32 but products want bf16 */
     const ark_gemm *fwd[ARK_ROW_SIZES][2];
     const ark_gemm *dx[ARK_ROW_SIZES][2];
@@ -36,7 +36,8 @@ typedef struct ark_linear {
     size_t
         thread_bytes; /* scratch of one thread: products first, then lines at line_at, narrowed dz at dz_at */
     size_t line_at, dz_at;
-    size_t shared_at; /* scratch after the threads': partial sums, or dz of all rows */
+    size_t panels_at; /* scratch after the threads': W^T (forward) or W (dx) in panels */
+    size_t shared_at; /* then partial sums, or dz of all rows */
 } ark_linear;
 
 /* Elements of one group's partial sums: dW, then db. */
@@ -49,5 +50,12 @@ static inline const void *ark_linear_weights(const ark_call *c, const ark_node *
     return n->in[0]->dtype == ARK_BF16 ? (const void *)(c->weights16 + n->in[1]->offset)
                                        : ark_ptr(c, n->in[1]);
 }
+
+static inline float *ark_linear_panels(const ark_call *c, const ark_linear *l) {
+    return (float *)(void *)((char *)c->scratch + l->panels_at);
+}
+
+/** Pack W for y = x W^T (turned) or dx = dz W, on all threads. */
+void ark_linear_pack(const ark_call *c, const ark_node *n, bool turned);
 
 #endif

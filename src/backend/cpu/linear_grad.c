@@ -79,7 +79,8 @@ static void make_dx(job *j, const ark_row_piece *p, int64_t panel, const void *d
         return;
     }
     int64_t col = panel * l->dx_k.width;
-    const void *w = elements(ark_linear_weights(j->c, j->n), l->in, col);
+    const void *w = l->packs ? (const void *)(ark_linear_panels(j->c, l) + col * l->N)
+                             : elements(ark_linear_weights(j->c, j->n), l->in, col);
     void *dx = ark_at(j->n->in[X], ark_grad_ptr(j->c, j->n->in[X]), p->first * l->K + col);
     const ark_gemm *g = l->dx[p->size][ark_panel_kind(&l->dx_k, panel)];
     check(j, ark_gemm_run(g, thread, &(ark_gemm_args){.a = dz, .b = w, .c = dx}, thread_scratch(j, thread)));
@@ -188,6 +189,9 @@ ark_status ark_cpu_linear_bwd(const ark_call *c, const ark_node *n) {
     const int threads = c->dev->threads;
     const int64_t pieces = ark_row_pieces(&l->cut, c->batch);
     void *shared = (char *)c->scratch + l->shared_at;
+    if (l->packs && n->want_grad[X]) {
+        ark_linear_pack(c, n, false);
+    }
     if (l->groups) {
         j.partial = shared;
         j.groups = ark_min64(l->groups, pieces);

@@ -85,31 +85,40 @@ void ARK_FN(panel)(const ark_panel_product *p) {
     }
 }
 
-void ARK_FN(pack_rows)(
-    float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
-    for (int64_t l = 0; l < k; l++) {
-        int64_t i = 0;
-        float *d = dst + l * ROWS;
-        const float *s = src + l * lds;
-        for (; i + ROWS <= m; i += ROWS, d += ldd) {
-            memcpy(d, s + i, ROWS * sizeof *d);
-        }
-        for (int64_t r = i; r < m; r++) {
+/* One row of src into its groups. `spill` more floats than a group has may be written: they are the next l's. */
+ARK_INLINE void pack_row(float *restrict d, int64_t ldd, const float *restrict s, int64_t m, int64_t spill) {
+    int64_t i = 0;
+    for (; i + ROWS + spill <= m; i += ROWS, d += ldd) {
+        memcpy(d, s + i, (size_t)(ROWS + spill) * sizeof *d);
+    }
+    for (; i < m; i += ROWS, d += ldd) {
+        for (int64_t r = i; r < m && r < i + ROWS; r++) {
             d[r - i] = s[r];
         }
     }
 }
 
-void ARK_FN(pack_panel)(float *restrict dst, const float *restrict src, int64_t lds, int64_t n, int64_t k) {
-    if (n == ARK_PANEL) {
-        for (int64_t l = 0; l < k; l++) {
-            memcpy(dst + l * ARK_PANEL, src + l * lds, ARK_PANEL * sizeof *dst);
-        }
-        return;
+/* Whole vectors are stored, except for the last l, whose neighbour is the next group's first. */
+void ARK_FN(pack_rows)(
+    float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
+    enum { SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
+    for (int64_t l = 0; l + 1 < k; l++) {
+        pack_row(dst + l * ROWS, ldd, src + l * lds, m, SPILL);
     }
+    pack_row(dst + (k - 1) * ROWS, ldd, src + (k - 1) * lds, m, 0);
+}
+
+void ARK_FN(pack_panels)(
+    float *restrict dst, int64_t apart, const float *restrict src, int64_t lds, int64_t n, int64_t k) {
+    const int64_t whole = n / ARK_PANEL * ARK_PANEL;
     for (int64_t l = 0; l < k; l++) {
-        for (int64_t j = 0; j < ARK_PANEL; j++) {
-            dst[l * ARK_PANEL + j] = j < n ? src[l * lds + j] : 0.0f;
+        const float *s = src + l * lds;
+        float *d = dst + l * ARK_PANEL;
+        for (int64_t j = 0; j < whole; j += ARK_PANEL, d += apart) {
+            memcpy(d, s + j, ARK_PANEL * sizeof *d);
+        }
+        for (int64_t j = whole; whole < n && j < whole + ARK_PANEL; j++) {
+            d[j - whole] = j < n ? s[j] : 0.0f;
         }
     }
 }
