@@ -7,6 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 1 << 21, HUGE_FROM = 4 * HUGE_PAGE };
 
 static atomic_uint_fast64_t calls, live, peak;
 static atomic_uint_fast64_t fail_at; /* value of `calls` from which allocations fail; 0 = never */
@@ -54,12 +57,18 @@ void *ark_realloc(void *p, size_t bytes) {
     return q;
 }
 
+/* Large blocks ask for huge pages: kernels walk them in strides of a page and more, and a miss in the table of pages
+ * costs as much as the arithmetic on a line. A system that declines gives ordinary pages. */
 void *ark_malloc_aligned(size_t bytes) {
-    size_t padded;
-    if (must_fail() || ark_add(bytes ? bytes : 1, ARK_ALIGN - 1, &padded)) {
+    size_t align = bytes >= HUGE_FROM ? HUGE_PAGE : ARK_ALIGN, padded;
+    if (must_fail() || ark_add(bytes ? bytes : 1, align - 1, &padded)) {
         return NULL;
     }
-    return count_in(aligned_alloc(ARK_ALIGN, padded / ARK_ALIGN * ARK_ALIGN));
+    void *p = aligned_alloc(align, padded / align * align);
+    if (p && align == HUGE_PAGE) {
+        (void)madvise(p, padded / align * align, MADV_HUGEPAGE);
+    }
+    return count_in(p);
 }
 
 void ark_free(void *p) {

@@ -1,7 +1,7 @@
 /* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the block of a
  * stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass through the first (384 x 16
  * floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for 768 operations. The activation is
- * applied to each panel of c as it is finished. */
+ * applied to BLOCK_N columns of c as they are finished. */
 #include "backend/cpu/gemm.h"
 
 #include "backend/cpu/gemm_onednn.h"
@@ -298,8 +298,9 @@ static void multiply(const run *r) {
         p.b = operand_b(r, j);
         p.c = c + j;
         r->k->panel(&p);
-        if (last && !staged && d->act != ARK_ACT_NONE) {
-            activate(r, ARK_F32, (float *)r->args->y + r->i * d->ldc + j, p.c, d->ldc, r->m, panel);
+        int64_t first = j / BLOCK_N * BLOCK_N, end = j + panel;
+        if (last && !staged && d->act != ARK_ACT_NONE && (end % BLOCK_N == 0 || end == d->n)) {
+            activate(r, ARK_F32, (float *)r->args->y + r->i * d->ldc + first, c + first, d->ldc, r->m, end - first);
         }
     }
 }

@@ -52,8 +52,7 @@ void ARK_FN(column_sums)(float *restrict s, const float *restrict x, int64_t row
 void ARK_FN(gelu)(float *y, const float *z, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        float bell;
-        y[i] = z[i] * ark_phi(z[i], &bell);
+        y[i] = ark_gelu1(z[i]);
     }
 }
 
@@ -63,13 +62,10 @@ void ARK_FN(gelu_rows)(float *y, const float *z, int64_t ld, int64_t rows, int64
     }
 }
 
-/* d/dz (z Phi(z)) = Phi(z) + z e^(-z^2/2) / sqrt(2 pi) */
 void ARK_FN(gelu_grad)(float *dz, const float *dy, const float *z, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        float bell;
-        float phi = ark_phi(z[i], &bell);
-        dz[i] = dy[i] * (phi + z[i] * 0.398942280f * bell);
+        dz[i] = dy[i] * ark_gelu1_grad(z[i]);
     }
 }
 
