@@ -297,6 +297,8 @@ static void multiply(const run *r) {
         }
         p.b = operand_b(r, j);
         p.c = c + j;
+        p.first_use = j == 0 && !r->g->copies_a;
+        p.next = d->packed && j + panel < d->n ? p.b + d->k * panel : NULL;
         r->k->panel(&p);
         int64_t first = j / BLOCK_N * BLOCK_N, end = j + panel;
         if (last && !staged && d->act != ARK_ACT_NONE && (end % BLOCK_N == 0 || end == d->n)) {

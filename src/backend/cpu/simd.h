@@ -43,7 +43,9 @@ typedef struct ark_panel_product {
     const float *b;
     const float *start; /* (cols), or NULL for zero */
     int64_t m, k;
-    bool accumulate; /* then start is not read */
+    bool accumulate;   /* then start is not read */
+    bool first_use;    /* a may still lie in memory (a_col is 1): fetch it a tile ahead */
+    const float *next; /* the next panel to be fetched meanwhile, or NULL */
 } ark_panel_product;
 
 static inline int64_t ark_simd_pad(int64_t n) {

@@ -66,9 +66,39 @@ void ARK_FN(panel_size)(int *rows, int *cols) {
     *cols = ARK_PANEL;
 }
 
+enum { LINE_FLOATS = 16 };
+
+/* Rows of a that the next tile will read; they may come from memory the first time. */
+static void fetch_rows(const ark_panel_product *p, int64_t i) {
+    for (int64_t r = i; r < i + ROWS && r < p->m; r++) {
+        const float *row = p->a + r / ROWS * p->a_group + r % ROWS * p->a_row;
+        for (int64_t l = 0; l < p->k; l += LINE_FLOATS) {
+            __builtin_prefetch(row + l, 0, 2);
+        }
+    }
+}
+
+/* A tile's share of the panel after this one. */
+static void fetch_next(const ark_panel_product *p, int64_t i) {
+    int64_t tiles = (p->m + ROWS - 1) / ROWS, floats = p->k * ARK_PANEL, at = i / ROWS * floats / tiles,
+            end = (i / ROWS + 1) * floats / tiles;
+    for (; at < end; at += LINE_FLOATS) {
+        __builtin_prefetch(p->next + at, 0, 2);
+    }
+}
+
 void ARK_FN(panel)(const ark_panel_product *p) {
     for (int64_t i = 0; i < p->m; i += ROWS) {
         int64_t rows = p->m - i < ROWS ? p->m - i : ROWS, done = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            __builtin_prefetch(p->c + (i + r) * p->ldc, 1, 3);
+        }
+        if (p->first_use) {
+            fetch_rows(p, i + ROWS);
+        }
+        if (p->next) {
+            fetch_next(p, i);
+        }
         while (done < rows) {
             float *c = p->c + (i + done) * p->ldc;
             tile t = {.c = c,
@@ -82,6 +112,15 @@ void ARK_FN(panel)(const ark_panel_product *p) {
                 .k = p->k};
             done += run_tile(&t, rows - done);
         }
+    }
+}
+
+/* Rows to be packed are short pieces of long ones: too short for the processor to guess what comes. */
+enum { AHEAD = 6 };
+
+ARK_INLINE void fetch_row(const float *s, int64_t n) {
+    for (int64_t i = 0; i < n; i += LINE_FLOATS) {
+        __builtin_prefetch(s + i, 0, 3);
     }
 }
 
@@ -103,6 +142,7 @@ void ARK_FN(pack_rows)(
     float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
     enum { SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
     for (int64_t l = 0; l + 1 < k; l++) {
+        fetch_row(src + (l + AHEAD) * lds, l + AHEAD < k ? m : 0);
         pack_row(dst + l * ROWS, ldd, src + l * lds, m, SPILL);
     }
     pack_row(dst + (k - 1) * ROWS, ldd, src + (k - 1) * lds, m, 0);
@@ -114,6 +154,7 @@ void ARK_FN(pack_panels)(
     for (int64_t l = 0; l < k; l++) {
         const float *s = src + l * lds;
         float *d = dst + l * ARK_PANEL;
+        fetch_row(s + AHEAD * lds, l + AHEAD < k ? n : 0);
         for (int64_t j = 0; j < whole; j += ARK_PANEL, d += apart) {
             memcpy(d, s + j, ARK_PANEL * sizeof *d);
         }
