@@ -195,8 +195,9 @@ void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_p
 typedef struct {
     const ark_gemm *g;
     const ark_gemm_args *args;
-    const ark_simd *k;
+    const ark_simd *simd;
     float *a, *b, *wide, *line, *stage;
+    int64_t k; /* of the sum */
     int64_t i, m, l, bk;
 } run;
 
@@ -208,17 +209,17 @@ static ark_panel_product operand_a(const run *r) {
     if (!d->ta) {
         int64_t ld = d->in == ARK_F32 ? d->lda : r->bk;
         if (d->in == ARK_BF16) {
-            load(r->k, r->a, ld, src, d->in, d->lda, r->m, r->bk);
+            load(r->simd, r->a, ld, src, d->in, d->lda, r->m, r->bk);
             src = r->a;
         }
         return (ark_panel_product){.a = src, .a_group = rows * ld, .a_row = ld, .a_col = 1, .m = r->m, .k = r->bk};
     }
     if (d->in == ARK_F32) {
-        r->k->pack_rows(r->a, rows * r->bk, src, d->lda, r->m, r->bk);
+        r->simd->pack_rows(r->a, rows * r->bk, src, d->lda, r->m, r->bk);
     }
     for (int64_t l = 0; l < r->bk && d->in == ARK_BF16; l++) {
-        r->k->widen(r->line, (const uint16_t *)src + l * d->lda, r->m);
-        r->k->pack_rows(r->a + l * rows, rows * r->bk, r->line, r->m, r->m, 1);
+        r->simd->widen(r->line, (const uint16_t *)src + l * d->lda, r->m);
+        r->simd->pack_rows(r->a + l * rows, rows * r->bk, r->line, r->m, r->m, 1);
     }
     return (ark_panel_product){
         .a = r->a, .a_group = rows * r->bk, .a_row = 1, .a_col = rows, .m = r->m, .k = r->bk};
@@ -240,9 +241,9 @@ static const float *operand_b(const run *r, int64_t j) {
 
 /* y = act(z) for rows x cols elements in rows that are ld apart. */
 static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int64_t ld, int64_t rows, int64_t cols) {
-    void (*f)(float *, const float *, int64_t) = r->g->desc.act == ARK_ACT_GELU ? r->k->gelu : r->k->relu;
-    if (dtype == ARK_F32 && f == r->k->gelu) {
-        r->k->gelu_rows(y, z, ld, rows, cols);
+    void (*f)(float *, const float *, int64_t) = r->g->desc.act == ARK_ACT_GELU ? r->simd->gelu : r->simd->relu;
+    if (dtype == ARK_F32 && f == r->simd->gelu) {
+        r->simd->gelu_rows(y, z, ld, rows, cols);
         return;
     }
     for (int64_t i = 0; i < rows; i++) {
@@ -252,9 +253,9 @@ static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int6
                 f((float *)y + e, (const float *)z + e, n);
                 continue;
             }
-            r->k->widen(r->line, (const uint16_t *)z + e, n);
+            r->simd->widen(r->line, (const uint16_t *)z + e, n);
             f(r->line, r->line, n);
-            r->k->narrow((uint16_t *)y + e, r->line, n);
+            r->simd->narrow((uint16_t *)y + e, r->line, n);
         }
     }
 }
@@ -262,7 +263,7 @@ static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int6
 /* The block's rows of c into the stage, and back. */
 static void stage_in(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
-    load(r->k, r->stage, r->g->stage_cols, at(r->args->c, d->out, r->i * d->ldc), d->out, d->ldc, r->m, d->n);
+    load(r->simd, r->stage, r->g->stage_cols, at(r->args->c, d->out, r->i * d->ldc), d->out, d->ldc, r->m, d->n);
 }
 
 static void stage_out(const run *r) {
@@ -273,7 +274,7 @@ static void stage_out(const run *r) {
         if (d->out == ARK_F32) {
             memcpy((float *)r->args->c + to, src, (size_t)d->n * sizeof *src);
         } else {
-            r->k->narrow((uint16_t *)r->args->c + to, src, d->n);
+            r->simd->narrow((uint16_t *)r->args->c + to, src, d->n);
         }
     }
 }
@@ -282,7 +283,7 @@ static void stage_out(const run *r) {
 static void multiply(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
     const int64_t panel = r->g->pool->panel;
-    const bool staged = r->g->staged, last = r->l + r->bk == d->k;
+    const bool staged = r->g->staged, last = r->l + r->bk == r->k;
     float tail[BLOCK_N];
     ark_panel_product p = operand_a(r);
     p.accumulate = d->accumulate || r->l > 0;
@@ -299,7 +300,7 @@ static void multiply(const run *r) {
         p.c = c + j;
         p.first_use = j == 0 && !r->g->copies_a;
         p.next = d->packed && j + panel < d->n ? p.b + d->k * panel : NULL;
-        r->k->panel(&p);
+        r->simd->panel(&p);
         int64_t first = j / BLOCK_N * BLOCK_N, end = j + panel;
         if (last && !staged && d->act != ARK_ACT_NONE && (end % BLOCK_N == 0 || end == d->n)) {
             activate(r, ARK_F32, (float *)r->args->y + r->i * d->ldc + first, c + first, d->ldc, r->m, end - first);
@@ -309,7 +310,7 @@ static void multiply(const run *r) {
 
 static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch) {
     const ark_gemm_desc *d = &g->desc;
-    run r = {.g = g, .args = args, .k = g->pool->simd, .a = scratch};
+    run r = {.g = g, .args = args, .simd = g->pool->simd, .a = scratch, .k = args->k ? args->k : d->k};
     r.b = r.a + a_floats(g);
     r.wide = r.b + b_floats();
     r.line = r.wide + b_floats();
@@ -319,8 +320,8 @@ static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch
         if (g->staged && d->accumulate) {
             stage_in(&r);
         }
-        for (r.l = 0; r.l < d->k; r.l += r.bk) {
-            r.bk = smaller(BLOCK_K, d->k - r.l);
+        for (r.l = 0; r.l < r.k; r.l += r.bk) {
+            r.bk = smaller(BLOCK_K, r.k - r.l);
             multiply(&r);
         }
         if (g->staged) {
@@ -341,7 +342,7 @@ ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args
     }
     ARK_TRY(ark_onednn_run(g->pool->onednn, g->onednn, thread, args, scratch));
     if (d->act != ARK_ACT_NONE) {
-        run r = {.g = g, .args = args, .k = g->pool->simd, .line = scratch};
+        run r = {.g = g, .args = args, .simd = g->pool->simd, .line = scratch};
         activate(&r, d->out, args->y, args->c, d->ldc, d->m, d->n);
     }
     return ARK_OK;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8 };
+enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8, TILES_PER_THREAD = 4 };
 
 /* ---- preparation ---------------------------------------------------------------------------- */
 
@@ -93,7 +93,7 @@ static ark_status prepare_products(ark_linear *l, ark_gemm_pool *pool, const ark
 /* How the work is cut. With many rows and a small W, backward goes by groups of pieces: dz, dx and the
  * group's share of dW while the piece is in the cache. Their number keeps the partial sums to a fraction of
  * the bytes of dz. Otherwise tiles of dW are the tasks and each walks over all rows. */
-static void plan_cuts(ark_linear *l, int64_t batch) {
+static void plan_cuts(ark_linear *l, int64_t batch, int threads) {
     int64_t pieces = ark_row_pieces(&l->cut, batch), rows = batch * l->cut.per_sample;
     l->fwd_n = cut_panels(l->N, WANTED_TASKS / ark_max64(pieces, 1), MIN_PANEL);
     l->dx_k = cut_panels(l->K, WANTED_TASKS / ark_max64(pieces, 1), MIN_PANEL);
@@ -104,10 +104,12 @@ static void plan_cuts(ark_linear *l, int64_t batch) {
         l->dw_k = cut_panels(l->K, 1, l->K);
         return;
     }
-    /* Square tiles: a tile fetches its columns of dz and of x once, so the sum over tiles of N/tiles + K/tiles counts. */
+    /* Square tiles: a tile fetches its columns of dz and of x once, so N times the tiles along K and K times those
+     * along N counts. An element's sum runs over all rows in any tile: their number may follow the threads'. */
     l->groups = 0;
-    l->dw_n = cut_panels(l->N, lround(sqrt((double)(WANTED_TASKS * l->N) / (double)l->K)), 64);
-    l->dw_k = cut_panels(l->K, WANTED_TASKS / l->dw_n.count, 64);
+    double tiles = TILES_PER_THREAD * threads;
+    l->dw_n = cut_panels(l->N, lround(sqrt(tiles * (double)l->N / (double)l->K)), 64);
+    l->dw_k = cut_panels(l->K, lround(tiles / (double)l->dw_n.count), 64);
 }
 
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
@@ -126,7 +128,7 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     ark_gemm_pool *pool = ark_cpu_of(dev)->gemms;
     l->narrow_dz = l->in != l->out;
     l->packs = ark_gemm_packs(pool, l->in);
-    plan_cuts(l, batch);
+    plan_cuts(l, batch, dev->threads);
     size_t products = ark_gemm_pack_scratch();
     ark_status st = prepare_products(l, pool, n, &products);
     if (st != ARK_OK) {

@@ -166,17 +166,25 @@ static void dw_task(void *ctx, int64_t task, int thread) {
     char *scratch = thread_scratch(j, thread);
     float *line = (float *)(void *)(scratch + l->line_at);
     const void *x = ark_ptr(j->c, j->n->in[X]);
+    float *dw = (float *)ark_grad_ptr(j->c, j->n->in[W]) + n0 * l->K + k0;
+    const bool wants_bias = pk == 0 && l->bias && j->n->want_grad[BIAS];
     int64_t pieces = ark_row_pieces(&l->cut, j->c->batch);
-    for (int64_t i = 0; i < pieces; i++) {
+    if (j->n->want_grad[W] && l->packs) { /* all rows at once */
+        ark_gemm_args args = {.a = elements(whole_dz(j), l->in, n0),
+            .b = elements(x, l->in, k0),
+            .c = dw,
+            .k = j->c->batch * l->cut.per_sample};
+        check(j, ark_gemm_run(l->dw[0][kn][kk], thread, &args, scratch));
+    }
+    for (int64_t i = 0; i < pieces && (wants_bias || !l->packs); i++) {
         ark_row_piece p = ark_row_piece_at(&l->cut, j->c->batch, i);
-        if (j->n->want_grad[W]) {
-            float *dw = (float *)ark_grad_ptr(j->c, j->n->in[W]) + n0 * l->K + k0;
+        if (j->n->want_grad[W] && !l->packs) {
             ark_gemm_args args = {.a = elements(whole_dz(j), l->in, p.first * l->N + n0),
                 .b = elements(x, l->in, p.first * l->K + k0),
                 .c = dw};
             check(j, ark_gemm_run(l->dw[p.size][kn][kk], thread, &args, scratch));
         }
-        if (pk == 0 && l->bias && j->n->want_grad[BIAS]) {
+        if (wants_bias) {
             float *db = (float *)ark_grad_ptr(j->c, j->n->in[BIAS]) + n0;
             sum_columns(j, db, p.first * l->N + n0, p.rows, ark_panel_width(&l->dw_n, kn), line);
         }
