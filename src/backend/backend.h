@@ -13,6 +13,7 @@ typedef struct ark_call {
     unsigned char *acts;       /* activation arena */
     const float *weights;      /* the column being read */
     const uint16_t *weights16; /* its bf16 copy, or NULL */
+    uint64_t version;          /* of the weights; 0: unknown, nothing derived from them may be kept */
     float *grads;              /* parameter gradients, NULL in forward-only runs */
     void *scratch;             /* at least what prepare asked for */
     int64_t batch;             /* samples of this run, <= planned */

@@ -19,6 +19,7 @@ struct ark_params {
     ark_dev *dev; /* set by alloc */
     float *columns[ARK_COL_COUNT];
     uint16_t *bf16[2]; /* student, teacher */
+    uint64_t version[ARK_COL_COUNT], changes;
 };
 
 ark_status ark_params_new(ark_params **out) {
@@ -170,8 +171,13 @@ uint16_t *ark_params_bf16(const ark_params *s, ark_column c) {
     return c <= ARK_COL_TEACHER ? s->bf16[c] : NULL;
 }
 
+uint64_t ark_params_version(const ark_params *s, ark_column c) {
+    return s->version[c];
+}
+
 ark_status ark_params_refresh(ark_params *s, ark_column c) {
     uint16_t *copy = ark_params_bf16(s, c);
+    s->version[c] = ++s->changes;
     return copy ? s->dev->backend->to_bf16(s->dev, copy, s->columns[c], s->elems) : ARK_OK;
 }
 
@@ -235,5 +241,6 @@ ark_status ark_params_read(const ark_params *s, ark_column c, int i, float *dst)
 
 ark_status ark_params_write(ark_params *s, ark_column c, int i, const float *src) {
     const ark_param *p = &s->items[i];
+    s->version[c] = 0; /* until refreshed */
     return s->dev->backend->to_device(s->dev, s->columns[c] + p->offset, src, (size_t)p->numel * sizeof *src);
 }

@@ -76,6 +76,7 @@ static ark_call make_call(const ark_run *r, const ark_plan *p) {
         .acts = r->space->acts,
         .weights = ark_params_column(r->params, r->weights),
         .weights16 = ark_params_bf16(r->params, r->weights),
+        .version = ark_params_version(r->params, r->weights),
         .grads = ark_params_column(r->params, ARK_COL_GRAD),
         .scratch = r->space->scratch,
         .batch = r->batch,

@@ -74,7 +74,7 @@ static const ark_kernel kernels[] = {
         .prepare = ark_cpu_linear_prepare,
         .fwd = ark_cpu_linear_fwd,
         .bwd = ark_cpu_linear_bwd,
-        .release = ark_cpu_release},
+        .release = ark_cpu_linear_release},
     [ARK_OP_LAYERNORM] = {.impl = "simd",
         .prepare = ark_cpu_layernorm_prepare,
         .fwd = ark_cpu_layernorm_fwd,

@@ -93,6 +93,7 @@ static inline void *ark_at(const ark_tensor *t, void *base, int64_t elements) {
 #include "core/ops.def"
 #undef ARK_OP
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
+void ark_cpu_linear_release(ark_dev *dev, ark_node *n);
 ark_status ark_cpu_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark_cpu_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 /* Frees a priv that is one block of memory. */

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8, TILES_PER_THREAD = 4 };
+enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8, TILES_PER_THREAD = 4, KEEP_ROWS = 256 };
 
 /* ---- preparation ---------------------------------------------------------------------------- */
 
@@ -112,6 +112,14 @@ static void plan_cuts(ark_linear *l, int64_t batch, int threads) {
     l->dw_k = cut_panels(l->K, lround(tiles / (double)l->dw_n.count), 64);
 }
 
+void ark_cpu_linear_release(ark_dev *dev, ark_node *n) {
+    ark_linear *l = n->priv;
+    if (l) {
+        ark_free(l->kept);
+    }
+    ark_cpu_release(dev, n);
+}
+
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     ark_linear *l = NULL;
     ARK_TRY(ARK_NEW(&l, 1, "a linear layer's products"));
@@ -132,17 +140,26 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     size_t products = ark_gemm_pack_scratch();
     ark_status st = prepare_products(l, pool, n, &products);
     if (st != ARK_OK) {
-        ark_cpu_release(dev, n);
+        ark_cpu_linear_release(dev, n);
         return st;
     }
     bool grad = n->want_grad[X] || n->want_grad[W] || (l->bias && n->want_grad[BIAS]);
+    size_t fwd_panels = l->packs ? (size_t)ark_gemm_packed_floats(pool, l->K, l->N) * sizeof(float) : 0;
+    if (l->packs && !grad && batch * l->cut.per_sample <= KEEP_ROWS) {
+        l->kept = ark_malloc_aligned(fwd_panels);
+        if (!l->kept) {
+            ark_cpu_linear_release(dev, n);
+            return ARK_ERR(ARK_ENOMEM, "out of memory: %zu bytes of packed weights", fwd_panels);
+        }
+        fwd_panels = 0;
+    }
     l->line_at = products;
     l->dz_at = l->line_at + ark_round_up((size_t)(3 * LINE + 2 * l->N) * sizeof(float), ARK_ALIGN);
     size_t dz = grad && l->narrow_dz && l->groups ? (size_t)(l->cut.rows[0] * l->N) * sizeof(uint16_t) : 0;
     l->thread_bytes = l->dz_at + ark_round_up(dz, ARK_ALIGN);
     l->panels_at = l->thread_bytes * (size_t)dev->threads;
-    int64_t fwd = ark_gemm_packed_floats(pool, l->K, l->N), dx = ark_gemm_packed_floats(pool, l->N, l->K);
-    size_t panels = l->packs ? (size_t)ark_max64(fwd, n->want_grad[X] ? dx : 0) * sizeof(float) : 0;
+    size_t dx_panels = l->packs && n->want_grad[X] ? (size_t)ark_gemm_packed_floats(pool, l->N, l->K) * sizeof(float) : 0;
+    size_t panels = fwd_panels > dx_panels ? fwd_panels : dx_panels;
     l->shared_at = l->panels_at + ark_round_up(panels, ARK_ALIGN);
     size_t shared = 0;
     if (grad && l->groups) {
@@ -175,7 +192,11 @@ static void pack_task(void *ctx, int64_t task, int thread) {
 }
 
 void ark_linear_pack(const ark_call *c, const ark_node *n, bool turned) {
-    const ark_linear *l = n->priv;
+    ark_linear *l = n->priv;
+    if (l->kept && c->version && l->kept_version == c->version) {
+        return;
+    }
+    l->kept_version = c->version;
     packing p = {.c = c, .l = l};
     p.w = (ark_packing){.b = ark_linear_weights(c, n),
         .in = l->in,

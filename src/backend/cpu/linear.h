@@ -30,6 +30,8 @@ typedef struct ark_linear {
     int64_t groups;        /* > 0: backward by groups of pieces with partial dW; 0: by tiles */
     bool packs;            /* products of this dtype take W in panels, made anew in each pass */
     bool narrow_dz;        /* dy is f32 but products want bf16 */
+    float *kept;           /* W^T in panels over many runs, of a layer without gradients and with few rows; or NULL */
+    uint64_t kept_version; /* of the weights it was made from; 0: none yet */
     const ark_gemm *fwd[ARK_ROW_SIZES][2];
     const ark_gemm *dx[ARK_ROW_SIZES][2];
     const ark_gemm *dw[ARK_ROW_SIZES][2][2];
@@ -52,10 +54,10 @@ static inline const void *ark_linear_weights(const ark_call *c, const ark_node *
 }
 
 static inline float *ark_linear_panels(const ark_call *c, const ark_linear *l) {
-    return (float *)(void *)((char *)c->scratch + l->panels_at);
+    return l->kept ? l->kept : (float *)(void *)((char *)c->scratch + l->panels_at);
 }
 
-/** Pack W for y = x W^T (turned) or dx = dz W, on all threads. */
+/** Pack W for y = x W^T (turned) or dx = dz W, on all threads, unless it is kept and still right. */
 void ark_linear_pack(const ark_call *c, const ark_node *n, bool turned);
 
 #endif
