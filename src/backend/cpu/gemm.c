@@ -1,7 +1,7 @@
 /* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the block of a
  * stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass through the first (384 x 16
  * floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for 768 operations. The activation is
- * applied to BLOCK_N columns of c as they are finished. */
+ * applied to each tile of c as it is finished. */
 #include "backend/cpu/gemm.h"
 
 #include "backend/cpu/gemm_onednn.h"
@@ -20,7 +20,7 @@ struct ark_gemm {
     ark_onednn_product *onednn; /* or NULL: done here */
     size_t scratch;
     bool staged;        /* c is made in scratch: it is bf16, or its last panel is not a whole one */
-    bool copies_a;      /* a is brought together in scratch: turned, or bf16 */
+    bool copies_a;      /* a's block is brought together in scratch */
     int64_t stage_cols; /* n in whole panels */
 };
 
@@ -69,8 +69,9 @@ void ark_gemm_pool_free(ark_gemm_pool *p) {
 
 static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->ta == y->ta && x->tb == y->tb &&
-           x->packed == y->packed && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->in == y->in &&
-           x->out == y->out && x->bias == y->bias && x->accumulate == y->accumulate && x->act == y->act;
+           x->packed == y->packed && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc &&
+           x->in == y->in && x->out == y->out && x->bias == y->bias && x->accumulate == y->accumulate &&
+           x->act == y->act;
 }
 
 /* ---- scratch of a product done here: a's block, BLOCK_N columns of b twice, a line, c's block -------- */
@@ -87,6 +88,11 @@ static size_t own_scratch(const ark_gemm *g) {
     int64_t floats = a_floats(g) + 2 * b_floats() + LINE;
     floats += g->staged ? block_rows(g->pool) * g->stage_cols : 0;
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
+}
+
+/* Rows of a that lie a multiple of 2 KiB apart fall on a part of the cache's sets: a block of them would not stay. */
+static bool collides(const ark_gemm_desc *d) {
+    return d->k > BLOCK_K && d->lda % 512 == 0;
 }
 
 ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm **out) {
@@ -108,7 +114,7 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
         g->scratch += LINE * sizeof(float);
     } else {
         g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
-        g->copies_a = d->ta || d->in == ARK_BF16;
+        g->copies_a = d->ta || d->in == ARK_BF16 || collides(d);
         g->stage_cols = (d->n + p->panel - 1) / p->panel * p->panel;
         g->scratch = own_scratch(g);
     }
@@ -142,8 +148,8 @@ static void load(const ark_simd *k, float *dst, int64_t ldd, const void *src, ar
 
 /* The panels of n <= BLOCK_N columns of b, bk of the sum, bk x panel floats apart. Row by row, so that what is read
  * lies together. wide: bk x n floats, for bf16. */
-static void pack_panels(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype, bool turned,
-    int64_t ld, int64_t n, int64_t bk) {
+static void pack_panels(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype,
+    bool turned, int64_t ld, int64_t n, int64_t bk) {
     const int64_t apart = bk * p->panel;
     if (dtype == ARK_BF16) {
         load(p->simd, wide, turned ? bk : n, b, dtype, ld, turned ? n : bk, turned ? bk : n);
@@ -184,7 +190,8 @@ void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_p
         const void *src = at(w->b, w->in, w->turned ? j * w->ld + l : l * w->ld + j);
         pack_panels(p, block, wide, src, w->in, w->turned, w->ld, n, bk);
         for (int64_t i = 0; i < n; i += p->panel) {
-            memcpy(dst + (j + i) * w->k + l * p->panel, block + i * bk, (size_t)(bk * p->panel) * sizeof *dst);
+            memcpy(
+                dst + (j + i) * w->k + l * p->panel, block + i * bk, (size_t)(bk * p->panel) * sizeof *dst);
         }
     }
 }
@@ -207,12 +214,13 @@ static ark_panel_product operand_a(const run *r) {
     const int64_t rows = r->g->pool->rows;
     const void *src = at(r->args->a, d->in, d->ta ? r->l * d->lda + r->i : r->i * d->lda + r->l);
     if (!d->ta) {
-        int64_t ld = d->in == ARK_F32 ? d->lda : r->bk;
-        if (d->in == ARK_BF16) {
+        int64_t ld = r->g->copies_a ? r->bk : d->lda;
+        if (r->g->copies_a) {
             load(r->simd, r->a, ld, src, d->in, d->lda, r->m, r->bk);
             src = r->a;
         }
-        return (ark_panel_product){.a = src, .a_group = rows * ld, .a_row = ld, .a_col = 1, .m = r->m, .k = r->bk};
+        return (ark_panel_product){
+            .a = src, .a_group = rows * ld, .a_row = ld, .a_col = 1, .m = r->m, .k = r->bk};
     }
     if (d->in == ARK_F32) {
         r->simd->pack_rows(r->a, rows * r->bk, src, d->lda, r->m, r->bk);
@@ -240,12 +248,10 @@ static const float *operand_b(const run *r, int64_t j) {
 }
 
 /* y = act(z) for rows x cols elements in rows that are ld apart. */
-static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int64_t ld, int64_t rows, int64_t cols) {
-    void (*f)(float *, const float *, int64_t) = r->g->desc.act == ARK_ACT_GELU ? r->simd->gelu : r->simd->relu;
-    if (dtype == ARK_F32 && f == r->simd->gelu) {
-        r->simd->gelu_rows(y, z, ld, rows, cols);
-        return;
-    }
+static void activate(
+    const run *r, ark_dtype dtype, void *y, const void *z, int64_t ld, int64_t rows, int64_t cols) {
+    void (*f)(float *, const float *, int64_t) =
+        r->g->desc.act == ARK_ACT_GELU ? r->simd->gelu : r->simd->relu;
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < cols; j += LINE) {
             int64_t n = smaller(LINE, cols - j), e = i * ld + j;
@@ -263,7 +269,8 @@ static void activate(const run *r, ark_dtype dtype, void *y, const void *z, int6
 /* The block's rows of c into the stage, and back. */
 static void stage_in(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
-    load(r->simd, r->stage, r->g->stage_cols, at(r->args->c, d->out, r->i * d->ldc), d->out, d->ldc, r->m, d->n);
+    load(r->simd, r->stage, r->g->stage_cols, at(r->args->c, d->out, r->i * d->ldc), d->out, d->ldc, r->m,
+        d->n);
 }
 
 static void stage_out(const run *r) {
@@ -283,15 +290,16 @@ static void stage_out(const run *r) {
 static void multiply(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
     const int64_t panel = r->g->pool->panel;
-    const bool staged = r->g->staged, last = r->l + r->bk == r->k;
+    const bool staged = r->g->staged, activates = d->act != ARK_ACT_NONE && !staged && r->l + r->bk == r->k;
     float tail[BLOCK_N];
     ark_panel_product p = operand_a(r);
+    p.act = d->act;
     p.accumulate = d->accumulate || r->l > 0;
     p.ldc = staged ? r->g->stage_cols : d->ldc;
     float *c = staged ? r->stage : (float *)r->args->c + r->i * d->ldc;
     for (int64_t j = 0; j < d->n; j += panel) {
-        p.start = d->bias ? r->args->bias + j : NULL;
-        if (d->bias && j + panel > d->n) {
+        p.start = d->bias && r->l == 0 ? r->args->bias + j : NULL;
+        if (p.start && j + panel > d->n) {
             memset(tail, 0, sizeof tail);
             memcpy(tail, p.start, (size_t)(d->n - j) * sizeof *tail);
             p.start = tail;
@@ -300,11 +308,8 @@ static void multiply(const run *r) {
         p.c = c + j;
         p.first_use = j == 0 && !r->g->copies_a;
         p.next = d->packed && j + panel < d->n ? p.b + d->k * panel : NULL;
+        p.y = activates ? (float *)r->args->y + r->i * d->ldc + j : NULL;
         r->simd->panel(&p);
-        int64_t first = j / BLOCK_N * BLOCK_N, end = j + panel;
-        if (last && !staged && d->act != ARK_ACT_NONE && (end % BLOCK_N == 0 || end == d->n)) {
-            activate(r, ARK_F32, (float *)r->args->y + r->i * d->ldc + first, c + first, d->ldc, r->m, end - first);
-        }
     }
 }
 

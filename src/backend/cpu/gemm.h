@@ -17,9 +17,10 @@ typedef struct ark_gemm_pool ark_gemm_pool;
  * between stored rows. */
 typedef struct ark_gemm_desc {
     int64_t m, n, k;
-    bool ta;     /* a is stored (k,m) */
-    bool tb;     /* b is stored (n,k) */
-    bool packed; /* b is given as panels that ark_gemm_pack made, from column 0 or a multiple of the panel width */
+    bool ta; /* a is stored (k,m) */
+    bool tb; /* b is stored (n,k) */
+    bool
+        packed; /* b is given as panels that ark_gemm_pack made, from column 0 or a multiple of the panel width */
     int64_t lda, ldb, ldc;
     ark_dtype in;    /* of a and b */
     ark_dtype out;   /* of c and y; f32 when in is f32 */
@@ -50,7 +51,8 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
 size_t ark_gemm_scratch(const ark_gemm *g);
 
 /** Run on the calling thread, which no other call with the same `thread` < threads may overlap. */
-ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args, void *scratch) ARK_MUST_CHECK;
+ark_status ark_gemm_run(
+    const ark_gemm *g, int thread, const ark_gemm_args *args, void *scratch) ARK_MUST_CHECK;
 
 /* ---- b packed beforehand: weights that many rows are multiplied with -------------------------- */
 

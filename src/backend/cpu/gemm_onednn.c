@@ -182,8 +182,8 @@ static layouts layouts_of(const ark_gemm_desc *d) {
     dnnl_data_type_t out = d->out == ARK_BF16 ? dnnl_bf16 : dnnl_f32;
     return (layouts){
         .dims = {{d->m, d->k}, {d->k, d->n}, {1, d->n}, {d->m, d->n}},
-        .strides = {{d->ta ? 1 : d->lda, d->ta ? d->lda : 1}, {d->tb ? 1 : d->ldb, d->tb ? d->ldb : 1}, {d->n, 1},
-            {d->ldc, 1}},
+        .strides = {{d->ta ? 1 : d->lda, d->ta ? d->lda : 1}, {d->tb ? 1 : d->ldb, d->tb ? d->ldb : 1},
+            {d->n, 1}, {d->ldc, 1}},
         .ndims = {2, 2, 2, 2},
         .type = {dnnl_bf16, dnnl_bf16, dnnl_f32, out},
     };
@@ -224,7 +224,8 @@ static dnnl_status_t bind_threads(
     return st;
 }
 
-static dnnl_status_t build(const ark_onednn *o, const ark_gemm_desc *d, size_t *scratch, ark_onednn_product *p) {
+static dnnl_status_t build(
+    const ark_onednn *o, const ark_gemm_desc *d, size_t *scratch, ark_onednn_product *p) {
     layouts l = layouts_of(d);
     memory_desc md[4];
     memset(md, 0, sizeof md);

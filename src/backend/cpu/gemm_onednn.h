@@ -15,7 +15,7 @@ void ark_onednn_free(ark_onednn *o);
 ark_status ark_onednn_product_new(
     ark_onednn *o, const ark_gemm_desc *d, size_t *scratch, ark_onednn_product **out) ARK_MUST_CHECK;
 void ark_onednn_product_free(ark_onednn *o, ark_onednn_product *p);
-ark_status ark_onednn_run(const ark_onednn *o, const ark_onednn_product *p, int thread, const ark_gemm_args *args,
-    void *scratch) ARK_MUST_CHECK;
+ark_status ark_onednn_run(const ark_onednn *o, const ark_onednn_product *p, int thread,
+    const ark_gemm_args *args, void *scratch) ARK_MUST_CHECK;
 
 #endif

@@ -5,7 +5,18 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { X, W, BIAS, LINE = 1024, WANTED_TASKS = 16, MIN_PANEL = 128, MAX_GROUPS = 64, MIN_GROUPS = 8, TILES_PER_THREAD = 4, KEEP_ROWS = 256 };
+enum {
+    X,
+    W,
+    BIAS,
+    LINE = 1024,
+    WANTED_TASKS = 16,
+    MIN_PANEL = 128,
+    MAX_GROUPS = 64,
+    MIN_GROUPS = 8,
+    TILES_PER_THREAD = 4,
+    KEEP_ROWS = 256
+};
 
 /* ---- preparation ---------------------------------------------------------------------------- */
 
@@ -158,7 +169,8 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     size_t dz = grad && l->narrow_dz && l->groups ? (size_t)(l->cut.rows[0] * l->N) * sizeof(uint16_t) : 0;
     l->thread_bytes = l->dz_at + ark_round_up(dz, ARK_ALIGN);
     l->panels_at = l->thread_bytes * (size_t)dev->threads;
-    size_t dx_panels = l->packs && n->want_grad[X] ? (size_t)ark_gemm_packed_floats(pool, l->N, l->K) * sizeof(float) : 0;
+    size_t dx_panels =
+        l->packs && n->want_grad[X] ? (size_t)ark_gemm_packed_floats(pool, l->N, l->K) * sizeof(float) : 0;
     size_t panels = fwd_panels > dx_panels ? fwd_panels : dx_panels;
     l->shared_at = l->panels_at + ark_round_up(panels, ARK_ALIGN);
     size_t shared = 0;
@@ -223,8 +235,7 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
     args.b = l->packs
                  ? (const void *)(ark_linear_panels(c, l) + col * l->K)
                  : (const char *)ark_linear_weights(c, n) + (size_t)(col * l->K) * ark_dtype_bytes(l->in);
-    ark_status st =
-        ark_gemm_run(l->fwd[p.size][ark_panel_kind(&l->fwd_n, panel)], thread, &args, scratch);
+    ark_status st = ark_gemm_run(l->fwd[p.size][ark_panel_kind(&l->fwd_n, panel)], thread, &args, scratch);
     if (st != ARK_OK) {
         atomic_store(&j->failed, (int)st);
     }

@@ -30,7 +30,7 @@ typedef struct ark_linear {
     int64_t groups;        /* > 0: backward by groups of pieces with partial dW; 0: by tiles */
     bool packs;            /* products of this dtype take W in panels, made anew in each pass */
     bool narrow_dz;        /* dy is f32 but products want bf16 */
-    float *kept;           /* W^T in panels over many runs, of a layer without gradients and with few rows; or NULL */
+    float *kept; /* W^T in panels over many runs, of a layer without gradients and with few rows; or NULL */
     uint64_t kept_version; /* of the weights it was made from; 0: none yet */
     const ark_gemm *fwd[ARK_ROW_SIZES][2];
     const ark_gemm *dx[ARK_ROW_SIZES][2];

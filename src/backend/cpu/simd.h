@@ -33,19 +33,21 @@ typedef struct ark_attn_tile {
     float *work;           /* ark_attn_work(tokens, dim) floats */
 } ark_attn_tile;
 
-/* c (m, one panel; ldc) = start + a b, or += a b. b is packed: (k, cols) with cols as panel_size says. Element (i,l) of
- * a is a[i / rows * a_group + i % rows * a_row + l * a_col]. All columns of the panel are written. */
+/* c (m, one panel; ldc) = start + a b, or += that; then y = act(c). b is packed: (k, cols) with cols as panel_size
+ * says. Element (i,l) of a is a[i / rows * a_group + i % rows * a_row + l * a_col]. All columns of the panel are
+ * written. */
 typedef struct ark_panel_product {
-    float *c;
+    float *c, *y; /* y: as c, may be c; NULL without an activation */
     int64_t ldc;
     const float *a;
     int64_t a_group, a_row, a_col;
     const float *b;
     const float *start; /* (cols), or NULL for zero */
     int64_t m, k;
-    bool accumulate;   /* then start is not read */
+    ark_act act;
+    bool accumulate;
     bool first_use;    /* a may still lie in memory (a_col is 1): fetch it a tile ahead */
-    const float *next; /* the next panel to be fetched meanwhile, or NULL */
+    const float *next; /* the next panel, to be fetched meanwhile, or NULL */
 } ark_panel_product;
 
 static inline int64_t ark_simd_pad(int64_t n) {

@@ -56,12 +56,6 @@ void ARK_FN(gelu)(float *y, const float *z, int64_t n) {
     }
 }
 
-void ARK_FN(gelu_rows)(float *y, const float *z, int64_t ld, int64_t rows, int64_t cols) {
-    for (int64_t i = 0; i < rows; i++) {
-        ARK_FN(gelu)(y + i * ld, z + i * ld, cols);
-    }
-}
-
 void ARK_FN(gelu_grad)(float *dz, const float *dy, const float *z, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {

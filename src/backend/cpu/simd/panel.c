@@ -16,9 +16,10 @@ enum { ROWS = 6 };
 
 typedef struct {
     float *c;
-    const float *start; /* what the sums start from, or NULL for zero */
+    const float *start; /* the row that sums start from, or NULL for zero */
     const float *a, *b;
-    int64_t ldc, ld_start, a_row, a_col, k;
+    int64_t ldc, a_row, a_col, k;
+    bool accumulate;
 } tile;
 
 #define ARK_TILE_ROWS 1
@@ -45,19 +46,37 @@ typedef struct {
 static int64_t run_tile(const tile *t, int64_t rows) {
     switch (rows) {
 #if defined(__AVX512F__) || defined(__aarch64__)
-    case 12: tile_12(t); return 12;
+    case 12:
+        tile_12(t);
+        return 12;
     case 11:
-    case 10: tile_10(t); return 10;
+    case 10:
+        tile_10(t);
+        return 10;
     case 9:
-    case 8: tile_8(t); return 8;
+    case 8:
+        tile_8(t);
+        return 8;
     case 7:
 #endif
-    case 6: tile_6(t); return 6;
-    case 5: tile_5(t); return 5;
-    case 4: tile_4(t); return 4;
-    case 3: tile_3(t); return 3;
-    case 2: tile_2(t); return 2;
-    default: tile_1(t); return 1;
+    case 6:
+        tile_6(t);
+        return 6;
+    case 5:
+        tile_5(t);
+        return 5;
+    case 4:
+        tile_4(t);
+        return 4;
+    case 3:
+        tile_3(t);
+        return 3;
+    case 2:
+        tile_2(t);
+        return 2;
+    default:
+        tile_1(t);
+        return 1;
     }
 }
 
@@ -87,11 +106,27 @@ static void fetch_next(const ark_panel_product *p, int64_t i) {
     }
 }
 
+/* y = act(c) for some rows, just written and still in the nearest cache. */
+static void activate(const ark_panel_product *p, int64_t i, int64_t rows) {
+    for (int64_t r = i; r < i + rows; r++) {
+        const float *c = p->c + r * p->ldc;
+        float *y = p->y + r * p->ldc;
+        if (p->act == ARK_ACT_GELU) {
+            ARK_FN(gelu)(y, c, ARK_PANEL);
+        } else {
+            ARK_FN(relu)(y, c, ARK_PANEL);
+        }
+    }
+}
+
 void ARK_FN(panel)(const ark_panel_product *p) {
     for (int64_t i = 0; i < p->m; i += ROWS) {
         int64_t rows = p->m - i < ROWS ? p->m - i : ROWS, done = 0;
         for (int64_t r = 0; r < rows; r++) {
             __builtin_prefetch(p->c + (i + r) * p->ldc, 1, 3);
+            if (p->y) {
+                __builtin_prefetch(p->y + (i + r) * p->ldc, 1, 3);
+            }
         }
         if (p->first_use) {
             fetch_rows(p, i + ROWS);
@@ -100,17 +135,19 @@ void ARK_FN(panel)(const ark_panel_product *p) {
             fetch_next(p, i);
         }
         while (done < rows) {
-            float *c = p->c + (i + done) * p->ldc;
-            tile t = {.c = c,
-                .start = p->accumulate ? c : p->start,
+            tile t = {.c = p->c + (i + done) * p->ldc,
+                .start = p->start,
                 .a = p->a + i / ROWS * p->a_group + done * p->a_row,
                 .b = p->b,
                 .ldc = p->ldc,
-                .ld_start = p->accumulate ? p->ldc : 0,
                 .a_row = p->a_row,
                 .a_col = p->a_col,
-                .k = p->k};
+                .k = p->k,
+                .accumulate = p->accumulate};
             done += run_tile(&t, rows - done);
+        }
+        if (p->y) {
+            activate(p, i, rows);
         }
     }
 }
