@@ -57,8 +57,8 @@ void *ark_realloc(void *p, size_t bytes) {
     return q;
 }
 
-/* Large blocks ask for huge pages: kernels walk them in strides of a page and more, and a miss in the table of pages
- * costs as much as the arithmetic on a line. A system that declines gives ordinary pages. */
+/* Large blocks ask for huge pages: kernels walk them in strides of a page and more, and a miss in the
+ * table of pages costs as much as the arithmetic on a line. A system that declines gives ordinary pages. */
 void *ark_malloc_aligned(size_t bytes) {
     size_t align = bytes >= HUGE_FROM ? HUGE_PAGE : ARK_ALIGN, padded;
     if (must_fail() || ark_add(bytes ? bytes : 1, align - 1, &padded)) {

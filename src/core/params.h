@@ -73,11 +73,11 @@ ark_status ark_params_alloc(ark_params *s, ark_dev *dev, unsigned columns, bool 
 float *ark_params_column(const ark_params *s, ark_column c);
 /** Device pointer of the bf16 compute copy (ARK_COL_STUDENT, ARK_COL_TEACHER), or NULL. */
 uint16_t *ark_params_bf16(const ark_params *s, ark_column c);
-/** To be called after a weight column changed: refresh its compute copy, if it has one, and give the column a new
- * version. */
+/** To be called after a weight column changed: refresh its compute copy, if it has one, and give the
+ * column a new version. */
 ark_status ark_params_refresh(ark_params *s, ark_column c) ARK_MUST_CHECK;
-/** A number that no other state of a weight column of this store has had; 0 before the first refresh. What a kernel
- * derived from the weights stays valid while it is the same. */
+/** A number that no other state of a weight column of this store has had; 0 before the first refresh.
+ * What a kernel derived from the weights stays valid while it is the same. */
 uint64_t ark_params_version(const ark_params *s, ark_column c);
 /** Draw initial values into a column from (seed, ARK_RNG_INIT, parameter's name):
  * independent of declaration order. */

@@ -1,7 +1,7 @@
-/* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the block of a
- * stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass through the first (384 x 16
- * floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for 768 operations. The activation is
- * applied to each tile of c as it is finished. */
+/* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the
+ * block of a stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass
+ * through the first (384 x 16 floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for
+ * 768 operations. The activation is applied to each tile of c as it is finished. */
 #include "backend/cpu/gemm.h"
 
 #include "backend/cpu/gemm_onednn.h"
@@ -90,7 +90,8 @@ static size_t own_scratch(const ark_gemm *g) {
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
 }
 
-/* Rows of a that lie a multiple of 2 KiB apart fall on a part of the cache's sets: a block of them would not stay. */
+/* Rows of a that lie a multiple of 2 KiB apart fall on a part of the cache's sets: a block of them would
+ * not stay. */
 static bool collides(const ark_gemm_desc *d) {
     return d->k > BLOCK_K && d->lda % 512 == 0;
 }
@@ -146,8 +147,8 @@ static void load(const ark_simd *k, float *dst, int64_t ldd, const void *src, ar
     }
 }
 
-/* The panels of n <= BLOCK_N columns of b, bk of the sum, bk x panel floats apart. Row by row, so that what is read
- * lies together. wide: bk x n floats, for bf16. */
+/* The panels of n <= BLOCK_N columns of b, bk of the sum, bk x panel floats apart. Row by row, so that
+ * what is read lies together. wide: bk x n floats, for bf16. */
 static void pack_panels(const ark_gemm_pool *p, float *dst, float *wide, const void *b, ark_dtype dtype,
     bool turned, int64_t ld, int64_t n, int64_t bk) {
     const int64_t apart = bk * p->panel;

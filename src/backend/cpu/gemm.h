@@ -1,10 +1,10 @@
 /* Matrix products of fixed shape, each run by one thread on its own piece of the data.
  *
- * float32 products, and bfloat16 ones where the processor has no instruction for them, are done here (gemm.c): b goes
- * through packed panels and the register tiles of simd/panel.c. Where it has (AVX512_BF16), oneDNN does the bfloat16
- * products (gemm_onednn.c). A product is prepared once per shape and shared by every node that wants it. Running
- * one never starts threads and sums in an order that the shape alone decides, so the result does not depend on
- * how many threads there are. */
+ * float32 products, and bfloat16 ones where the processor has no instruction for them, are done here
+ * (gemm.c): b goes through packed panels and the register tiles of simd/panel.c. Where it has
+ * (AVX512_BF16), oneDNN does the bfloat16 products (gemm_onednn.c). A product is prepared once per shape
+ * and shared by every node that wants it. Running one never starts threads and sums in an order that the
+ * shape alone decides, so the result does not depend on how many threads there are. */
 #ifndef ARK_BACKEND_CPU_GEMM_H
 #define ARK_BACKEND_CPU_GEMM_H
 

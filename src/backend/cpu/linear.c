@@ -115,8 +115,9 @@ static void plan_cuts(ark_linear *l, int64_t batch, int threads) {
         l->dw_k = cut_panels(l->K, 1, l->K);
         return;
     }
-    /* Square tiles: a tile fetches its columns of dz and of x once, so N times the tiles along K and K times those
-     * along N counts. An element's sum runs over all rows in any tile: their number may follow the threads'. */
+    /* Square tiles: a tile fetches its columns of dz and of x once, so N times the tiles along K and K
+     * times those along N counts. An element's sum runs over all rows in any tile: their number may
+     * follow the threads'. */
     l->groups = 0;
     double tiles = TILES_PER_THREAD * threads;
     l->dw_n = cut_panels(l->N, lround(sqrt(tiles * (double)l->N / (double)l->K)), 64);

@@ -33,9 +33,9 @@ typedef struct ark_attn_tile {
     float *work;           /* ark_attn_work(tokens, dim) floats */
 } ark_attn_tile;
 
-/* c (m, one panel; ldc) = start + a b, or += that; then y = act(c). b is packed: (k, cols) with cols as panel_size
- * says. Element (i,l) of a is a[i / rows * a_group + i % rows * a_row + l * a_col]. All columns of the panel are
- * written. */
+/* c (m, one panel; ldc) = start + a b, or += that; then y = act(c). b is packed: (k, cols) with cols as
+ * panel_size says. Element (i,l) of a is a[i / rows * a_group + i % rows * a_row + l * a_col]. All
+ * columns of the panel are written. */
 typedef struct ark_panel_product {
     float *c, *y; /* y: as c, may be c; NULL without an activation */
     int64_t ldc;

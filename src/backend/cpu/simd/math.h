@@ -44,14 +44,15 @@ ARK_INLINE float ark_exp(float x) {
     return x < -87.0f ? 0.0f : e * ark_from_bits((int32_t)power);
 }
 
-/* The normal distribution's tail Phi(-t) for t = |x|, and its bell e^(-t^2/2). Relative error below 1e-6 for t <= 5
- * (below 1e-5 further out, where the rounding of t^2 is multiplied by t^2). From 13.18 on both keep the value they
- * have there, some 1e-38: what is beyond would be subnormal and only cost time. NaN is taken for that too.
+/* The normal distribution's tail Phi(-t) for t = |x|, and its bell e^(-t^2/2). Relative error below 1e-6
+ * for t <= 5 (below 1e-5 further out, where the rounding of t^2 is multiplied by t^2). From 13.18 on both
+ * keep the value they have there, some 1e-38: what is beyond would be subnormal and only cost time. NaN is
+ * taken for that too.
  *
- * Phi(-t) = e^(-t^2/2) h(t), h(t) = erfcx(t/sqrt 2)/2 falling smoothly from 1/2 like Mills'
- * ratio. h is a degree-8 minimax polynomial in u = 1/(1 + 0.3 t) without a constant term, relative
- * error 1.3e-7 on [0,13.3]. The tail is computed itself, so no digits cancel there; erf(x) = 2 Phi(x sqrt 2)
- * - 1. The bell is ark_exp without what an argument in [-86.9,0] does not need. */
+ * Phi(-t) = e^(-t^2/2) h(t), h(t) = erfcx(t/sqrt 2)/2 falling smoothly from 1/2 like Mills' ratio. h is
+ * a degree-8 minimax polynomial in u = 1/(1 + 0.3 t) without a constant term, relative error 1.3e-7 on
+ * [0,13.3]. The tail is computed itself, so no digits cancel there; erf(x) = 2 Phi(x sqrt 2) - 1. The
+ * bell is ark_exp without what an argument in [-86.9,0] does not need. */
 ARK_INLINE float ark_tail(float x, float *t, float *bell) {
     const float magic = 12582912.0f;
     float far = ark_from_bits(ark_to_bits(x) & 0x7fffffff);

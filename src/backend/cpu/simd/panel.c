@@ -1,9 +1,9 @@
 /* Rows of a times one packed panel of b, and the packing.
  *
- * A panel is two vectors wide and k long, contiguous: it is read once per tile of rows, from the first-level cache
- * when k is a few hundred. A tile of c stays in registers while k runs: 6 x 2 vectors of 16 registers, 12 x 2 of
- * 32, the rest being the panel's two vectors and one element of a in all lanes. That is 12 or 24 independent sums,
- * enough to cover the latency of a multiply-add, for 8 or 14 loads. */
+ * A panel is two vectors wide and k long, contiguous: it is read once per tile of rows, from the first-
+ * level cache when k is a few hundred. A tile of c stays in registers while k runs: 6 x 2 vectors of 16
+ * registers, 12 x 2 of 32, the rest being the panel's two vectors and one element of a in all lanes.
+ * That is 12 or 24 independent sums, enough to cover the latency of a multiply-add, for 8 or 14 loads. */
 #include "backend/cpu/simd/math.h"
 
 enum { COLS = 2, ARK_PANEL = COLS * ARK_LANES };
@@ -161,7 +161,8 @@ ARK_INLINE void fetch_row(const float *s, int64_t n) {
     }
 }
 
-/* One row of src into its groups. `spill` more floats than a group has may be written: they are the next l's. */
+/* One row of src into its groups. `spill` more floats than a group has may be written: they are the next
+ * l's. */
 ARK_INLINE void pack_row(float *restrict d, int64_t ldd, const float *restrict s, int64_t m, int64_t spill) {
     int64_t i = 0;
     for (; i + ROWS + spill <= m; i += ROWS, d += ldd) {
