@@ -207,3 +207,21 @@ ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
     int failed = atomic_load(&j.failed);
     return failed ? ARK_ERR((ark_status)failed, "a matrix product failed") : ARK_OK;
 }
+
+/* ---- y = gelu(z) again ---------------------------------------------------------------------- */
+
+static void remake_task(void *ctx, int64_t task, int thread) {
+    job *j = ctx;
+    const ark_linear *l = j->n->priv;
+    ark_row_piece p = ark_row_piece_at(&l->cut, j->c->batch, task);
+    char *scratch = (char *)j->c->scratch + (size_t)thread * l->thread_bytes;
+    activate(ark_simd_of(j->c), l->act, l->out, ark_ptr(j->c, j->n->out), ark_ptr(j->c, j->n->saved[0]),
+        p.first * l->N, p.rows * l->N, (float *)(void *)(scratch + l->line_at));
+}
+
+ark_status ark_cpu_linear_remake(const ark_call *c, const ark_node *n) {
+    const ark_linear *l = n->priv;
+    job j = {.c = c, .n = n};
+    ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch), remake_task, &j);
+    return ARK_OK;
+}
