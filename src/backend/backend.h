@@ -27,6 +27,9 @@ typedef struct ark_kernel {
     ark_status (*prepare)(ark_dev *dev, ark_node *n, size_t *scratch);
     ark_status (*fwd)(const ark_call *c, const ark_node *n);
     ark_status (*bwd)(const ark_call *c, const ark_node *n);
+    /* Write out again, to the bit as fwd did, from what opdef.c says is there. Optional: without it out is
+     * kept until backward has read it. */
+    ark_status (*remake)(const ark_call *c, const ark_node *n);
     void (*release)(ark_dev *dev, ark_node *n); /* undo prepare; optional */
 } ark_kernel;
 

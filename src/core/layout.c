@@ -1,8 +1,4 @@
-/* Where every activation lives: gradient flow, lifetimes, then offsets by first fit over the time line.
- *
- * The time line of a plan with n nodes: forward of node i at time i, backward of node i at 2n-1-i. Inputs
- * exist from -1 (the caller writes them before the run), outputs until 2n (the caller reads them after it).
- */
+/* Where every activation lives: first fit over the time line. */
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
@@ -11,130 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEVER = -2 };
-
 size_t ark__tensor_bytes(const ark_tensor *t) {
     return (size_t)ark_numel(t) * ark_dtype_bytes(t->dtype);
-}
-
-static int bwd_time(const ark_plan *p, int node) {
-    return 2 * p->n_nodes - 1 - node;
-}
-
-static void extend(int *first, int *last, int time) {
-    if (*first == NEVER || time < *first) {
-        *first = time;
-    }
-    if (time > *last) {
-        *last = time;
-    }
-}
-
-/* Walk back from the outputs: a node runs backward only when something downstream seeds or writes its
- * output's gradient. The first writer in backward order (the last consumer) sets, later ones add; a seeded
- * output is written before any consumer. */
-static ark_status flow_gradients(ark_plan *p) {
-    bool *written;
-    ARK_TRY(ARK_NEW(&written, (size_t)p->n_tensors + 1, "gradient flow"));
-    for (int i = 0; i < p->n_tensors; i++) {
-        written[i] = p->mode == ARK_PLAN_TRAIN && p->tensors[i]->is_output && p->tensors[i]->needs_grad;
-    }
-    for (int i = p->n_nodes - 1; i >= 0; i--) {
-        ark_node *n = p->nodes[i];
-        bool active = written[n->out->id];
-        for (int k = 0; k < n->n_in; k++) {
-            ark_tensor *t = n->in[k];
-            n->want_grad[k] = n->want_grad[k] && active;
-            if (n->want_grad[k]) {
-                n->acc[k] = t->kind == ARK_T_PARAM || written[t->id];
-                written[t->id] = true;
-            }
-        }
-        n->out->needs_grad = active;
-    }
-    ark_free(written);
-    return ARK_OK;
-}
-
-static bool runs_backward(const ark_node *n) {
-    for (int k = 0; k < n->n_in; k++) {
-        if (n->want_grad[k]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void node_lifetimes(ark_plan *p, ark_node *n) {
-    const ark_opdef *def = &ark__opdefs[n->op];
-    bool back = runs_backward(n);
-    int tb = bwd_time(p, n->id);
-    extend(&n->out->first_use, &n->out->last_use, n->id);
-    for (int k = 0; k < n->n_in; k++) {
-        ark_tensor *t = n->in[k];
-        if (!t || t->kind == ARK_T_PARAM) {
-            continue;
-        }
-        extend(&t->first_use, &t->last_use, n->id);
-        if (back && def->bwd_reads_in >> k & 1u) {
-            extend(&t->first_use, &t->last_use, tb);
-        }
-        if (n->want_grad[k]) {
-            extend(&t->grad_first_use, &t->grad_last_use, tb);
-        }
-    }
-    for (int k = 0; k < ARK_MAX_SAVED; k++) {
-        if (n->saved[k]) {
-            extend(&n->saved[k]->first_use, &n->saved[k]->last_use, n->id);
-            if (back) {
-                extend(&n->saved[k]->first_use, &n->saved[k]->last_use, tb);
-            }
-        }
-    }
-    if (back) {
-        extend(&n->out->grad_first_use, &n->out->grad_last_use, tb);
-        if (def->bwd_reads_out(n)) {
-            extend(&n->out->first_use, &n->out->last_use, tb);
-        }
-    }
-}
-
-static void lifetimes(ark_plan *p) {
-    int end = 2 * p->n_nodes;
-    for (int i = 0; i < p->n_tensors; i++) {
-        ark_tensor *t = p->tensors[i];
-        t->first_use = t->grad_first_use = NEVER;
-        t->last_use = t->grad_last_use = NEVER;
-    }
-    for (int i = 0; i < p->n_nodes; i++) {
-        if (!runs_backward(
-                p->nodes[i])) { /* nobody will read the statistics: the kernel need not write them */
-            memset(p->nodes[i]->saved, 0, sizeof p->nodes[i]->saved);
-        }
-        node_lifetimes(p, p->nodes[i]);
-    }
-    for (int i = 0; i < p->n_tensors; i++) {
-        ark_tensor *t = p->tensors[i];
-        if (t->kind == ARK_T_INPUT) {
-            extend(&t->first_use, &t->last_use, -1);
-            if (t->grad_first_use != NEVER) {
-                extend(&t->grad_first_use, &t->grad_last_use, end); /* the caller reads it */
-            }
-        }
-        if (t->is_output && t->kind != ARK_T_PARAM) {
-            extend(&t->first_use, &t->last_use, end);
-            if (p->mode == ARK_PLAN_TRAIN && t->needs_grad) {
-                extend(&t->grad_first_use, &t->grad_last_use, p->n_nodes); /* seeded before backward starts */
-            }
-        }
-    }
 }
 
 /* One block to place: a tensor or its gradient. */
 typedef struct block {
     ark_tensor *t;
     bool grad;
-    int first, last;
+    ark_lives lives;
     size_t bytes, offset;
 } block;
 
@@ -155,20 +36,64 @@ static int by_offset(const void *a, const void *b) {
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static int collect(ark_plan *p, block *blocks) {
+static void add_block(ark_tensor *t, bool grad, block *blocks, int *n) {
+    const ark_lives *lives = grad ? &t->grad_lives : &t->lives;
+    if (t->kind != ARK_T_PARAM && lives->n) {
+        size_t bytes = ark_round_up(ark__tensor_bytes(t), ARK_GUARD_BYTES) + ARK_GUARD_BYTES;
+        blocks[(*n)++] = (block){.t = t, .grad = grad, .lives = *lives, .bytes = bytes};
+    }
+}
+
+/* The gradient whose memory becomes that of in[0]'s when node n passes it on; NULL: in[0]'s is its own. */
+static ark_tensor *passed_on(const ark_node *n) {
+    bool same = ark__opdefs[n->op].passes_grad && n->want_grad[0] && !n->acc[0] &&
+                n->in[0]->dtype == n->out->dtype && ark_numel(n->in[0]) == ark_numel(n->out);
+    return same ? n->out : NULL;
+}
+
+/* A chain of gradients that are passed on is one block, that of the first in backward order; heads[id] is
+ * that tensor. Its life is theirs together. */
+static int collect(ark_plan *p, ark_tensor **heads, block *blocks) {
     int n = 0;
     for (int i = 0; i < p->n_tensors; i++) {
-        ark_tensor *t = p->tensors[i];
-        size_t bytes = ark_round_up(ark__tensor_bytes(t), ARK_GUARD_BYTES) + ARK_GUARD_BYTES;
-        if (t->kind != ARK_T_PARAM && t->first_use != NEVER) {
-            blocks[n++] = (block){.t = t, .first = t->first_use, .last = t->last_use, .bytes = bytes};
+        heads[i] = p->tensors[i];
+    }
+    for (int i = p->n_nodes - 1; i >= 0; i--) {
+        ark_tensor *from = passed_on(p->nodes[i]);
+        if (from) {
+            heads[p->nodes[i]->in[0]->id] = heads[from->id];
         }
-        if (t->kind != ARK_T_PARAM && t->grad_first_use != NEVER) {
-            blocks[n++] = (block){
-                .t = t, .grad = true, .first = t->grad_first_use, .last = t->grad_last_use, .bytes = bytes};
+    }
+    for (int i = 0; i < p->n_tensors; i++) {
+        add_block(p->tensors[i], false, blocks, &n);
+        if (heads[i] == p->tensors[i]) {
+            add_block(p->tensors[i], true, blocks, &n);
         }
     }
     return n;
+}
+
+/* The head of a chain lives until the last of the chain is done. */
+static void join_chains(const ark_plan *p, ark_tensor *const *heads, block *blocks, int n) {
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < p->n_tensors && blocks[k].grad; i++) {
+            const ark_lives *l = &p->tensors[i]->grad_lives;
+            if (heads[i] == blocks[k].t && l->n && l->at[0].last > blocks[k].lives.at[0].last) {
+                blocks[k].lives.at[0].last = l->at[0].last;
+            }
+        }
+    }
+}
+
+static bool meet(const ark_lives *a, const ark_lives *b) {
+    for (int i = 0; i < a->n; i++) {
+        for (int k = 0; k < b->n; k++) {
+            if (a->at[i].first <= b->at[k].last && b->at[k].first <= a->at[i].last) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* First fit: the lowest gap between the already placed blocks that live at the same time. */
@@ -177,7 +102,7 @@ static void place(block *blocks, int n, block **live, size_t *total) {
         block *b = &blocks[i];
         int m = 0;
         for (int k = 0; k < i; k++) {
-            if (blocks[k].first <= b->last && b->first <= blocks[k].last) {
+            if (meet(&blocks[k].lives, &b->lives)) {
                 live[m++] = &blocks[k];
             }
         }
@@ -193,22 +118,18 @@ static void place(block *blocks, int n, block **live, size_t *total) {
 }
 
 ark_status ark__plan_layout(ark_plan *p) {
-    for (int i = 0; i < p->n_tensors; i++) {
-        ark_tensor *t = p->tensors[i];
-        if (t->kind == ARK_T_PARAM) {
-            t->offset = t->grad_offset = ark_params_at(p->store, t->param)->offset;
-        }
-    }
-    ARK_TRY(flow_gradients(p));
-    lifetimes(p);
-    block *blocks = ark_calloc(2 * (size_t)p->n_tensors + 1, sizeof *blocks);
-    block **live = ark_calloc(2 * (size_t)p->n_tensors + 1, sizeof *live);
-    if (!blocks || !live) {
+    size_t most = 2 * (size_t)p->n_tensors + 1;
+    block *blocks = ark_calloc(most, sizeof *blocks);
+    block **live = ark_calloc(most, sizeof *live);
+    ark_tensor **heads = ark_calloc(most, sizeof *heads);
+    if (!blocks || !live || !heads) {
         ark_free(blocks);
         ark_free(live);
+        ark_free(heads);
         return ARK_ERR(ARK_ENOMEM, "out of memory laying out a plan of %d tensors", p->n_tensors);
     }
-    int n = collect(p, blocks);
+    int n = collect(p, heads, blocks);
+    join_chains(p, heads, blocks, n);
     qsort(blocks, (size_t)n, sizeof *blocks, by_size);
     p->act_bytes = 0;
     place(blocks, n, live, &p->act_bytes);
@@ -216,7 +137,16 @@ ark_status ark__plan_layout(ark_plan *p) {
         int64_t *offset = blocks[i].grad ? &blocks[i].t->grad_offset : &blocks[i].t->offset;
         *offset = (int64_t)blocks[i].offset;
     }
+    for (int i = 0; i < p->n_tensors; i++) {
+        ark_tensor *t = p->tensors[i];
+        if (t->kind == ARK_T_PARAM) {
+            t->offset = t->grad_offset = ark_params_at(p->store, t->param)->offset;
+        } else if (t->grad_lives.n) {
+            t->grad_offset = heads[i]->grad_offset;
+        }
+    }
     ark_free(live);
     ark_free(blocks);
+    ark_free(heads);
     return ARK_OK;
 }

@@ -12,6 +12,16 @@ static bool linear_reads_out(const ark_node *n) {
     return n->a.linear.act == ARK_ACT_RELU;
 }
 
+/* GELU keeps the pre-activation, so its output is one pass over that. */
+static bool linear_remakes(const ark_node *n) {
+    return n->a.linear.act == ARK_ACT_GELU;
+}
+
+static bool always(const ark_node *n) {
+    (void)n;
+    return true;
+}
+
 static double linear_flops(const ark_node *n, int64_t batch) {
     return 2.0 * (double)ark_rows(n->in[0], batch) * (double)ark_last_dim(n->in[0]) *
            (double)ark_last_dim(n->out);
@@ -31,16 +41,18 @@ static double none(const ark_node *n, int64_t batch) {
 }
 
 const ark_opdef ark__opdefs[ARK_OP_COUNT] = {
-    [ARK_OP_PATCHIFY] = {"patchify", true, 0, never, none, 0},
-    [ARK_OP_LINEAR] = {"linear", true, 1u << 0 | 1u << 1, linear_reads_out, linear_flops, 2},
-    [ARK_OP_LAYERNORM] = {"layernorm", true, 1u << 0 | 1u << 1, never, none, 0},
-    [ARK_OP_WINDOW_ATTN] = {"window_attn", true, 1u << 0 | 1u << 1 | 1u << 2, never, attn_flops, 2},
-    [ARK_OP_PATCH_MERGE] = {"patch_merge", true, 0, never, none, 0},
-    [ARK_OP_RESIDUAL] = {"residual", true, 0, never, none, 0},
-    [ARK_OP_AVGPOOL] = {"avgpool", true, 0, never, none, 0},
-    [ARK_OP_BCE_LOGITS] = {"bce_logits", true, 1u << 0 | 1u << 1 | 1u << 2, never, none, 0},
-    [ARK_OP_SOFTMAX_CE] = {"softmax_ce", true, 1u << 0 | 1u << 1 | 1u << 2, never, none, 0},
-    [ARK_OP_MSE] = {"mse", true, 1u << 0 | 1u << 1, never, none, 0},
+    [ARK_OP_PATCHIFY] = {"patchify", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_LINEAR] = {"linear", true, 1u << 0 | 1u << 1, linear_reads_out, linear_remakes, 0, false,
+        linear_flops, 2},
+    [ARK_OP_LAYERNORM] = {"layernorm", true, 1u << 0 | 1u << 1, never, always, 1u << 0, false, none, 0},
+    [ARK_OP_WINDOW_ATTN] = {"window_attn", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false,
+        attn_flops, 2},
+    [ARK_OP_PATCH_MERGE] = {"patch_merge", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_RESIDUAL] = {"residual", true, 0, never, never, 0, true, none, 0},
+    [ARK_OP_AVGPOOL] = {"avgpool", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_BCE_LOGITS] = {"bce_logits", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
+    [ARK_OP_SOFTMAX_CE] = {"softmax_ce", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
+    [ARK_OP_MSE] = {"mse", true, 1u << 0 | 1u << 1, never, never, 0, false, none, 0},
 };
 
 #define ARK_OP(NAME, name, grad) _Static_assert(ARK_OP_##NAME < ARK_OP_COUNT, #name);

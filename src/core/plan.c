@@ -41,6 +41,7 @@ void ark_plan_free(ark_plan *p) {
         ark_free(p->tensors[i]);
     }
     ark_free(p->nodes);
+    ark_free(p->steps);
     ark_free(p->tensors);
     ark_free(p);
 }
@@ -99,7 +100,7 @@ ark_node *ark__plan_append(ark_plan *p, ark_op op, int n_in, ark_tensor *const *
         ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
         return NULL;
     }
-    *n = (ark_node){.op = op, .id = p->n_nodes, .label = label, .n_in = n_in};
+    *n = (ark_node){.op = op, .id = p->n_nodes, .segment = p->segment, .label = label, .n_in = n_in};
     for (int i = 0; i < n_in; i++) {
         n->in[i] = in[i];
         n->want_grad[i] = in[i] && in[i]->needs_grad && !(nograd_in >> i & 1u);
@@ -181,6 +182,19 @@ void ark_plan_label(ark_plan *p, const char *fmt, ...) {
     va_end(ap);
 }
 
+void ark_plan_segment(ark_plan *p) {
+    p->segment = ++p->segments;
+}
+
+void ark_plan_segment_end(ark_plan *p) {
+    p->segment = 0;
+}
+
+void ark_plan_recompute(ark_plan *p) {
+    ARK_ASSERT(!p->dev);
+    p->recompute = true;
+}
+
 ark_dtype ark_plan_cdt(const ark_plan *p) {
     return p->cdt;
 }
@@ -217,6 +231,8 @@ ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) {
     ARK_ASSERT(!p->dev);
     p->dev = dev;
     p->mode = mode;
+    ARK_TRY(ark__plan_schedule(p));
+    ark__plan_lives(p);
     ARK_TRY(ark__plan_layout(p));
     return prepare_kernels(p);
 }

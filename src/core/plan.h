@@ -31,6 +31,7 @@ typedef enum ark_act { ARK_ACT_NONE, ARK_ACT_GELU, ARK_ACT_RELU } ark_act;
 typedef struct ark_node {
     ark_op op;
     int id;
+    int segment;       /* from 1; 0 = in none (ark_plan_segment) */
     const char *label; /* "layers.0.blocks.1.attn", for messages and listings; owned by the plan */
     int n_in;
     ark_tensor *in[ARK_MAX_IN]; /* NULL for an absent optional input */
@@ -83,6 +84,13 @@ void ark_plan_param_file_shape(ark_plan *p, const ark_tensor *t, int ndim, const
 ark_tensor *ark_plan_output(ark_plan *p, ark_tensor *t);
 /** Prefix for the labels of the following nodes ("layers.0.blocks.1"); copied. */
 void ark_plan_label(ark_plan *p, const char *fmt, ...) ARK_PRINTF(2, 3);
+/** The following nodes form a segment, until the next call or ark_plan_segment_end: the unit of
+ * ark_plan_recompute. A plan without it ignores segments. */
+void ark_plan_segment(ark_plan *p);
+void ark_plan_segment_end(ark_plan *p);
+/** A TRAIN plan keeps of each segment only what other segments read; backward runs the segment forward again
+ * before it walks it back. Same bits, less memory, more time. To be called before finish. */
+void ark_plan_recompute(ark_plan *p);
 /** Remember the first error of recording; the builder goes on. Returns a poison tensor. */
 ark_tensor *ark_plan_poison(ark_plan *p, ark_status st);
 /** ARK_OK, or the first error of recording, with its message restored. */

@@ -9,6 +9,21 @@
  * spaces made with canary. */
 enum { ARK_GUARD_BYTES = 256, ARK_GUARD_VALUE = 0xA5 };
 
+/* One step of a run; its index in the plan's list is the time on the time line. Forward comes first, node i
+ * at time i. In a TRAIN plan backward follows: each node that has a gradient to pass on, from last to first,
+ * and before it what it reads and memory did not keep. */
+typedef enum ark_move {
+    ARK_MOVE_FORWARD,
+    ARK_MOVE_REPLAY, /* forward once more */
+    ARK_MOVE_REMAKE, /* only the output, from what backward keeps anyway */
+    ARK_MOVE_BACKWARD
+} ark_move;
+
+typedef struct ark_plan_step {
+    ark_move move;
+    int node;
+} ark_plan_step;
+
 struct ark_plan {
     ark_params *store;
     int batch;
@@ -23,6 +38,10 @@ struct ark_plan {
     ark_tensor poison;
     ark_status first_error;
     char first_message[1024];
+    bool recompute;
+    int segments, segment; /* made so far; the one being recorded, 0 = none */
+    ark_plan_step *steps;  /* set by finish; the first n_nodes are the forward pass */
+    int n_steps;
     size_t act_bytes, scratch_bytes;
     int prepared; /* nodes whose kernel has been prepared: release that many */
 };
@@ -42,6 +61,9 @@ typedef struct ark_opdef {
     bool has_grad;
     unsigned bwd_reads_in; /* bit i: backward reads in[i] */
     bool (*bwd_reads_out)(const ark_node *n);
+    bool (*remakes)(const ark_node *n); /* out can be written again from these inputs and the statistics */
+    unsigned remake_reads_in;
+    bool passes_grad; /* the gradient of in[0] starts as that of out, unchanged */
     double (*flops_fwd)(const ark_node *n, int64_t batch);
     double bwd_ratio; /* backward FLOPs over forward FLOPs when all gradients are wanted */
 } ark_opdef;
@@ -51,8 +73,17 @@ extern const ark_opdef ark__opdefs[ARK_OP_COUNT];
 ark_tensor *ark__plan_tensor(ark_plan *p, ark_tensor_kind kind, ark_dtype dt, int ndim, const int64_t *dims);
 ark_node *ark__plan_append(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in, unsigned nograd_in);
 
-/** Lifetimes, gradient flow (want_grad, acc) and offsets; sets p->act_bytes. */
+/** Gradient flow (want_grad, acc), then the list of steps. */
+ark_status ark__plan_schedule(ark_plan *p) ARK_MUST_CHECK;
+/** From the steps, the lives of every tensor and gradient. */
+void ark__plan_lives(ark_plan *p);
+/** From the lives, offsets; sets p->act_bytes. */
 ark_status ark__plan_layout(ark_plan *p) ARK_MUST_CHECK;
+
+/** Backward of this node has a gradient to write. */
+bool ark__runs_backward(const ark_node *n);
+/** Input k if it is an activation in `mask` (bit i: in[i]), else NULL. */
+ark_tensor *ark__act_in(const ark_node *n, int k, unsigned mask);
 
 /** Bytes a tensor takes at the planned batch. */
 size_t ark__tensor_bytes(const ark_tensor *t);

@@ -38,28 +38,32 @@ void ark_space_free(ark_space *s) {
     }
 }
 
+static void guard_life(
+    ark_space *s, const ark_plan *p, const ark_tensor *t, bool grad, int time, bool verify) {
+    unsigned char *end = s->acts + (grad ? t->grad_offset : t->offset) + ark__tensor_bytes(t);
+    if (!verify) {
+        memset(end, ARK_GUARD_VALUE, ARK_GUARD_BYTES);
+        return;
+    }
+    for (int k = 0; k < ARK_GUARD_BYTES && !s->violation[0]; k++) {
+        if (end[k] != ARK_GUARD_VALUE) {
+            snprintf(s->violation, sizeof s->violation,
+                "%s of tensor %d (%s) overwritten at time %d, byte %d", grad ? "gradient" : "data", t->id,
+                t->producer >= 0 ? p->nodes[t->producer]->label : "input", time, k);
+        }
+    }
+}
+
 /* Guard bytes are written when a tensor's life begins and verified when it ends (host devices only). */
 static void guard(ark_space *s, const ark_plan *p, int time, bool verify) {
     for (int i = 0; i < p->n_tensors && s->canary; i++) {
         const ark_tensor *t = p->tensors[i];
-        for (int grad = 0; grad < 2; grad++) {
-            int at =
-                verify ? (grad ? t->grad_last_use : t->last_use) : (grad ? t->grad_first_use : t->first_use);
-            int64_t offset = grad ? t->grad_offset : t->offset;
-            if (t->kind == ARK_T_PARAM || offset == ARK_NO_OFFSET || at != time) {
-                continue;
-            }
-            unsigned char *end = s->acts + offset + ark__tensor_bytes(t);
-            if (!verify) {
-                memset(end, ARK_GUARD_VALUE, ARK_GUARD_BYTES);
-                continue;
-            }
-            for (int k = 0; k < ARK_GUARD_BYTES && !s->violation[0]; k++) {
-                if (end[k] != ARK_GUARD_VALUE) {
-                    snprintf(s->violation, sizeof s->violation,
-                        "%s of tensor %d (%s) overwritten at time %d, byte %d", grad ? "gradient" : "data",
-                        t->id, t->producer >= 0 ? p->nodes[t->producer]->label : "input", time, k);
-                }
+        for (int k = 0; k < 2 * ARK_MAX_LIVES && t->kind != ARK_T_PARAM; k++) {
+            bool grad = k >= ARK_MAX_LIVES;
+            int life = k % ARK_MAX_LIVES;
+            const ark_lives *l = grad ? &t->grad_lives : &t->lives;
+            if (life < l->n && time == (verify ? l->at[life].last : l->at[life].first)) {
+                guard_life(s, p, t, grad, time, verify);
             }
         }
     }
@@ -143,21 +147,36 @@ ark_status ark_run_read_grad(const ark_run *r, ark_plan *p, const ark_tensor *t,
     return read_as_f32(r, p, t, t->grad_offset, dst);
 }
 
-ark_status ark_run_forward(const ark_run *r, ark_plan *p) {
-    ARK_TRY(check_run(r, p));
+static ark_status run_step(const ark_call *c, const ark_plan *p, ark_plan_step step) {
+    static const char *const suffix[] = {"", ", replayed", ", remade", " backward"};
+    const ark_node *n = p->nodes[step.node];
+    const ark_kernel *k = &p->dev->backend->kernels[n->op];
+    ark_status st = step.move == ARK_MOVE_BACKWARD ? k->bwd(c, n)
+                    : step.move == ARK_MOVE_REMAKE ? k->remake(c, n)
+                                                   : k->fwd(c, n);
+    return st == ARK_OK ? ARK_OK
+                        : ark__err_prefix(st, "%s (%s)%s", n->label, ark_op_name(n->op), suffix[step.move]);
+}
+
+/* Steps [from,to). begun: time `from` was guarded before. */
+static ark_status run_steps(const ark_run *r, ark_plan *p, int from, int to, bool begun) {
     ark_call c = make_call(r, p);
-    for (int i = 0; i < p->n_nodes; i++) {
-        guard(r->space, p, i, false);
-        ark_status st = p->dev->backend->kernels[p->nodes[i]->op].fwd(&c, p->nodes[i]);
-        if (st != ARK_OK) {
-            return ark__err_prefix(st, "%s (%s)", p->nodes[i]->label, ark_op_name(p->nodes[i]->op));
+    for (int i = from; i < to; i++) {
+        if (i > from || !begun) {
+            guard(r->space, p, i, false);
         }
+        ARK_TRY(run_step(&c, p, p->steps[i]));
         guard(r->space, p, i, true);
     }
-    if (p->mode == ARK_PLAN_INFER) { /* otherwise backward ends the run */
-        guard(r->space, p, 2 * p->n_nodes, true);
+    if (to == p->n_steps) {
+        guard(r->space, p, to, true);
     }
     return ARK_OK;
+}
+
+ark_status ark_run_forward(const ark_run *r, ark_plan *p) {
+    ARK_TRY(check_run(r, p));
+    return run_steps(r, p, 0, p->n_nodes, false);
 }
 
 /* Fill the gradients of all outputs: zero, then what the caller gave. */
@@ -188,29 +207,9 @@ static ark_status write_seeds(const ark_run *r, ark_plan *p, const ark_seed *see
 
 ark_status ark_run_backward(const ark_run *r, ark_plan *p, const ark_seed *seeds, int n) {
     ARK_TRY(check_run(r, p));
-    ark_call c = make_call(r, p);
-    if (p->mode != ARK_PLAN_TRAIN || !c.grads) {
+    if (p->mode != ARK_PLAN_TRAIN || !ark_params_column(r->params, ARK_COL_GRAD)) {
         return ARK_ERR(ARK_EINVAL, "backward needs a TRAIN plan and a gradient column");
     }
-    ARK_TRY(write_seeds(r, p, seeds, n));
-    for (int i = p->n_nodes - 1; i >= 0; i--) {
-        ark_node *node = p->nodes[i];
-        bool wanted = false;
-        for (int k = 0; k < node->n_in; k++) {
-            wanted |= node->want_grad[k];
-        }
-        int time = 2 * p->n_nodes - 1 - i;
-        if (time != p->n_nodes) { /* time n was guarded before the seeds were written */
-            guard(r->space, p, time, false);
-        }
-        if (wanted) {
-            ark_status st = p->dev->backend->kernels[node->op].bwd(&c, node);
-            if (st != ARK_OK) {
-                return ark__err_prefix(st, "%s (%s) backward", node->label, ark_op_name(node->op));
-            }
-        }
-        guard(r->space, p, time, true);
-    }
-    guard(r->space, p, 2 * p->n_nodes, true);
-    return ARK_OK;
+    ARK_TRY(write_seeds(r, p, seeds, n)); /* guards its time, the first of backward */
+    return run_steps(r, p, p->n_nodes, p->n_steps, true);
 }

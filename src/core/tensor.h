@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARK_MAX_DIMS = 4, ARK_MAX_IN = 4, ARK_MAX_SAVED = 2 };
+enum { ARK_MAX_DIMS = 4, ARK_MAX_IN = 4, ARK_MAX_SAVED = 2, ARK_MAX_LIVES = 3 };
 
 typedef enum ark_dtype { ARK_F32, ARK_BF16 } ark_dtype;
 
@@ -20,6 +20,15 @@ typedef enum ark_tensor_kind {
 } ark_tensor_kind;
 
 enum { ARK_NO_OFFSET = -1 };
+
+/* When memory holds a tensor: from a write to the last read of what was written, on the plan's time line.
+ * What backward makes again has a life per making, all at one offset. */
+typedef struct ark_lives {
+    int n;
+    struct {
+        int first, last;
+    } at[ARK_MAX_LIVES];
+} ark_lives;
 
 typedef struct ark_tensor {
     int id;
@@ -35,8 +44,7 @@ typedef struct ark_tensor {
     int producer;     /* node index, -1 for inputs and parameters */
     int64_t offset;   /* bytes in the activation arena (or parameter column); ARK_NO_OFFSET before finish */
     int64_t grad_offset;
-    int first_use, last_use; /* lifetime on the plan's time line, filled by the memory planner */
-    int grad_first_use, grad_last_use;
+    ark_lives lives, grad_lives; /* filled by finish */
 } ark_tensor;
 
 static inline size_t ark_dtype_bytes(ark_dtype dt) {

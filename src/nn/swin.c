@@ -30,7 +30,8 @@ static ark_tensor *downsample(ark_plan *p, ark_tensor *x, const ark_arch *a, int
         p, x, name, (int64_t)a->embed << stage, false, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_NONE, ARK_F32);
 }
 
-/* x + attention(norm1(x)), then x + mlp(norm2(x)); the residual stream stays f32. */
+/* x + attention(norm1(x)), then x + mlp(norm2(x)); the residual stream stays f32. The halves are two
+ * segments: more is kept than with whole blocks, but less is there at once while one is replayed. */
 static ark_tensor *block(ark_plan *p, ark_tensor *x, const ark_arch *a, int stage, int j, float rate) {
     char base[64], name[NAME_BYTES];
     ark_dtype cdt = ark_plan_cdt(p);
@@ -54,6 +55,7 @@ static ark_tensor *block(ark_plan *p, ark_tensor *x, const ark_arch *a, int stag
     h = ark_nn_linear(p, h, name, c, true, ARK_INIT_TRUNC_NORMAL_02, ARK_ACT_NONE, cdt);
     x = ark_residual(p, x, h, rate);
 
+    ark_plan_segment(p);
     ark_plan_label(p, "%s.norm2", base);
     snprintf(name, sizeof name, "%s.norm2", base);
     h = ark_nn_layernorm(p, x, name, cdt);
@@ -71,12 +73,17 @@ ark_tensor *ark_swin(
     for (int s = 0; s < a->stages; s++) {
         total += a->depths[s];
     }
+    ark_plan_segment(p); /* up to the first attention, so that of all this only the image is kept */
     ark_tensor *x = patch_embed(p, image, a);
     for (int s = 0; s < a->stages; s++) {
         if (s > 0) {
+            ark_plan_segment_end(p);
             x = downsample(p, x, a, s);
         }
         for (int j = 0; j < a->depths[s]; j++, index++) {
+            if (index > 0) {
+                ark_plan_segment(p);
+            }
             float rate = total > 1 ? drop_path * (float)index / (float)(total - 1) : 0;
             x = block(p, x, a, s, j, rate);
         }
@@ -84,6 +91,7 @@ ark_tensor *ark_swin(
             stages[s] = x;
         }
     }
+    ark_plan_segment_end(p);
     ark_plan_label(p, "norm");
     return ark_nn_layernorm(p, x, "norm", ARK_F32);
 }

@@ -38,7 +38,7 @@ typedef struct ark_train_config {
     ark_augment augment;
     /* train */
     int64_t epochs, batch, seed, optimizer, schedule, dtype, mode, union_head, ema_mode, teacher,
-        teacher_start, teacher_view, consistency, multiclass_loss, drop_last, uncertain, missing;
+        teacher_start, teacher_view, consistency, multiclass_loss, drop_last, uncertain, missing, recompute;
     double lr, lr_min, warmup_lr, warmup_epochs, momentum, weight_decay, clip_grad, adam_beta1, adam_beta2,
         adam_eps, ema_momentum, consistency_max;
     /* output */

@@ -82,6 +82,8 @@ const ark_key ark__keys[] = {
     BOOL("train.union_head", union_head, "false",
         "one head over the union of the class names instead of one per dataset"),
     BOOL("train.drop_last", drop_last, "false", "leave out the last partial batch of an epoch"),
+    BOOL("train.recompute", recompute, "false",
+        "backward computes activations again instead of keeping them; changes no result"),
     WORD("train.multiclass_loss", multiclass_loss, "ce", mc_losses, "loss of multi-class heads"),
 
     WORD("train.optimizer", optimizer, "sgd", optimizers, "SGD is Nesterov"),

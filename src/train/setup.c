@@ -219,6 +219,7 @@ ark_trainer_opts ark_setup_trainer(const ark_train_config *c) {
         .teacher_independent = c->teacher_start == ARK_TEACHER_INDEPENDENT,
         .multiclass_bce = c->multiclass_loss == 1,
         .concurrent = c->mode == ARK_CONCURRENT,
+        .recompute = c->recompute,
         .optim =
             {
                 .adamw = c->optimizer == ARK_ADAMW,

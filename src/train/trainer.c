@@ -80,6 +80,9 @@ static ark_status build_task(ark_trainer *t, task *k, int first, int n) {
         k->target = ark_plan_input(k->plan, "teacher_features", 2, dims, false);
         k->mse = ark_plan_output(k->plan, ark_mse(k->plan, k->trunk.projected, k->target));
     }
+    if (t->opts.recompute) {
+        ark_plan_recompute(k->plan);
+    }
     return ark_plan_finish(k->plan, t->dev, ARK_PLAN_TRAIN);
 }
 

@@ -19,6 +19,7 @@ typedef struct ark_trainer_opts {
         teacher_independent; /* its projector and heads start from their own draw (upstream); default: copy */
     bool multiclass_bce;     /* BCE for multi-class heads too, as the first Ark */
     bool concurrent;         /* one task with all heads, instead of one task per head */
+    bool recompute;          /* less memory, more time, the same bits: ark_plan_recompute */
     ark_optim optim;         /* settings only; the trainer fills in the rest */
 } ark_trainer_opts;
 

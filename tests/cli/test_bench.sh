@@ -23,6 +23,11 @@ arkfm bench infer --model $small --batch 1 --runs 1 --json
 forward=$(jq .flop_per_image "$work/.out")
 arkfm bench step --model $small --batch 1 --runs 1 --json
 expect_json ".flop_per_image / $forward > 3.8 and .flop_per_image / $forward < 4.3"
+useful=$(jq .flop_per_image "$work/.out")
+arkfm bench step --model $small --batch 1 --runs 1 --recompute --json
+expect_json ".flop_per_image == $useful and .recompute"
+arkfm bench infer --model $small --recompute
+expect_exit 2
 
 arkfm bench
 expect_exit 2

@@ -129,7 +129,8 @@ static void a_run_leaves_its_folder(void **state) {
 
 static void threads_and_workers(void **state) {
     (void)state;
-    const char *const sets[] = {"data.workers=3", "data.ring=7", "data.cache_mb=4", NULL};
+    const char *const sets[] = {
+        "data.workers=3", "data.ring=7", "data.cache_mb=4", "train.recompute=true", NULL};
     assert_int_equal(run_with("runs/threads", false, 2, 0, sets), ARK_OK);
     assert_same_weights("runs/whole", "runs/threads");
 }

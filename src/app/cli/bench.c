@@ -18,7 +18,7 @@ enum { PROJECTOR_DIM = 1376, CLASSES = 14, WARM_UPS = 2, MAX_RUNS = 1000 };
 typedef struct args {
     const char *mode, *model, *dtype, *backend;
     int64_t batch, runs;
-    bool step;
+    bool step, recompute;
     ark_dtype cdt;
     int threads;
 } args;
@@ -91,7 +91,11 @@ static ark_status new_inference(const args *a, subject *s) {
 }
 
 static ark_status new_training(const args *a, subject *s) {
-    ark_trainer_opts o = {.batch = (int)a->batch, .cdt = a->cdt, .teacher = true, .optim = {.momentum = 0.9}};
+    ark_trainer_opts o = {.batch = (int)a->batch,
+        .cdt = a->cdt,
+        .teacher = true,
+        .recompute = a->recompute,
+        .optim = {.momentum = 0.9}};
     ARK_TRY(ark_trainer_new(&s->net, &o, s->dev, &s->trainer));
     s->flop_per_image = ark_trainer_flops_per_image(s->trainer);
     return ARK_OK;
@@ -198,6 +202,7 @@ static int print_result(const cli_ctx *c, const args *a, const subject *s, const
             (json_int_t)a->batch, "dtype", ark_dtype_name(a->cdt), "backend", a->backend, "threads",
             a->threads, "runs", (json_int_t)a->runs, "images_per_s", speed, "seconds_median", t,
             "seconds_min", r->seconds[0]);
+        json_object_set_new(o, "recompute", json_boolean(a->recompute));
         json_object_set_new(o, "seconds_max", cli_number(r->seconds[a->runs - 1]));
         json_object_set_new(o, "flop_per_image", cli_number(s->flop_per_image));
         json_object_set_new(o, "peak_flops", cli_number(r->peak_flops));
@@ -232,6 +237,9 @@ static int check_usage(const cli_ctx *c, args *a) {
     if (a->runs < 1 || a->runs > MAX_RUNS) {
         return cli_usage("--runs: %lld is outside 1..%d", (long long)a->runs, MAX_RUNS);
     }
+    if (a->recompute && !a->step) {
+        return cli_usage("--recompute is for bench step");
+    }
     return cli_dtype(a->dtype, &a->cdt);
 }
 
@@ -243,6 +251,8 @@ int cmd_bench(cli_ctx *ctx, int argc, char **argv) {
         {"--dtype", CLI_STR, "f32|bf16", &a.dtype, "compute type (default: f32)"},
         {"--runs", CLI_INT, "N", &a.runs, "timed runs after 2 warm-ups; the median counts (default: 5)"},
         {"--backend", CLI_STR, "NAME", &a.backend, "cpu (default) or ref"},
+        {"--recompute", CLI_FLAG, NULL, &a.recompute,
+            "a step's backward computes activations again instead of keeping them"},
     };
     subject s = {0};
     result *r = NULL;

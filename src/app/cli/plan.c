@@ -13,7 +13,7 @@
 typedef struct args {
     const char *model, *dtype, *mode, *backend;
     int64_t batch;
-    bool memory, train;
+    bool memory, train, recompute;
     ark_dtype cdt;
 } args;
 
@@ -65,6 +65,9 @@ static ark_status make(const cli_ctx *c, const args *a, planned *p) {
     ARK_TRY(ark_net_declare(&p->net, p->params));
     ARK_TRY(ark_plan_new(p->params, (int)a->batch, a->cdt, &p->plan));
     record(p, a->train);
+    if (a->recompute) {
+        ark_plan_recompute(p->plan);
+    }
     return ark_plan_finish(p->plan, p->dev, a->train ? ARK_PLAN_TRAIN : ARK_PLAN_INFER);
 }
 
@@ -83,7 +86,7 @@ typedef struct row {
     const ark_tensor *t;
     bool grad;
     int64_t offset, bytes;
-    int first, last; /* times: forward of node i is i, its backward 2n-1-i; -1 before, 2n after the run */
+    int first, last; /* steps of the run: node i's forward is step i; -1 before the run */
 } row;
 
 static int by_offset(const void *a, const void *b) {
@@ -96,16 +99,17 @@ static int by_offset(const void *a, const void *b) {
 
 static ark_status memory_map(const ark_plan *plan, row **rows, int *n) {
     int tensors = ark_plan_tensor_count(plan);
-    ARK_TRY(ARK_NEW(rows, 2 * (size_t)tensors, "a memory map"));
+    ARK_TRY(ARK_NEW(rows, (ARK_MAX_LIVES + 1) * (size_t)tensors, "a memory map"));
     *n = 0;
     for (int i = 0; i < tensors; i++) {
         const ark_tensor *t = ark_plan_tensor(plan, i);
         int64_t bytes = ark_numel(t) * (int64_t)ark_dtype_bytes(t->dtype);
-        if (t->kind != ARK_T_PARAM && t->offset != ARK_NO_OFFSET) {
-            (*rows)[(*n)++] = (row){t, false, t->offset, bytes, t->first_use, t->last_use};
+        for (int k = 0; k < t->lives.n; k++) {
+            (*rows)[(*n)++] = (row){t, false, t->offset, bytes, t->lives.at[k].first, t->lives.at[k].last};
         }
-        if (t->kind != ARK_T_PARAM && t->grad_offset != ARK_NO_OFFSET) {
-            (*rows)[(*n)++] = (row){t, true, t->grad_offset, bytes, t->grad_first_use, t->grad_last_use};
+        if (t->grad_lives.n) {
+            (*rows)[(*n)++] =
+                (row){t, true, t->grad_offset, bytes, t->grad_lives.at[0].first, t->grad_lives.at[0].last};
         }
     }
     qsort(*rows, (size_t)*n, sizeof **rows, by_offset);
@@ -248,6 +252,9 @@ static int check_usage(args *a) {
     if (!a->train && strcmp(a->mode, modes[0])) {
         return cli_unknown("--mode", a->mode, modes, CLI_COUNT(modes));
     }
+    if (a->recompute && !a->train) {
+        return cli_usage("--recompute needs --mode train");
+    }
     return cli_dtype(a->dtype, &a->cdt);
 }
 
@@ -259,7 +266,8 @@ int cmd_plan(cli_ctx *ctx, int argc, char **argv) {
         {"--mode", CLI_STR, "infer|train", &a.mode,
             "what is kept: a training step is planned for the first head (default: infer)"},
         {"--memory", CLI_FLAG, NULL, &a.memory,
-            "every tensor's place and lifetime: node i runs forward at time i, backward at 2n-1-i"},
+            "every tensor's place and lifetime in steps of the run: node i runs forward in step i"},
+        {"--recompute", CLI_FLAG, NULL, &a.recompute, "with --mode train: as train.recompute"},
         {"--backend", CLI_STR, "NAME", &a.backend, "cpu (default) or ref"},
     };
     planned p = {0};

@@ -92,6 +92,7 @@ static inline void *ark_at(const ark_tensor *t, void *base, int64_t elements) {
     ark_status ark_cpu_##name##_bwd(const ark_call *c, const ark_node *n);
 #include "core/ops.def"
 #undef ARK_OP
+ark_status ark_cpu_linear_remake(const ark_call *c, const ark_node *n) ARK_MUST_CHECK;
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 void ark_cpu_linear_release(ark_dev *dev, ark_node *n);
 ark_status ark_cpu_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;

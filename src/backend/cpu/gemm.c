@@ -74,19 +74,28 @@ static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
            x->act == y->act;
 }
 
-/* ---- scratch of a product done here: a's block, BLOCK_N columns of b twice, a line, c's block -------- */
+/* ---- scratch of a product done here: a's block, up to BLOCK_N columns of b, the same widened, c's
+ * block --- */
 
-static int64_t a_floats(const ark_gemm *g) {
-    return g->copies_a ? block_rows(g->pool) * BLOCK_K : 0;
+/* A turned product may be run with a longer sum than described. */
+static int64_t block_sum(const ark_gemm_desc *d) {
+    return d->ta ? BLOCK_K : smaller(BLOCK_K, d->k);
 }
 
-static int64_t b_floats(void) {
-    return (int64_t)BLOCK_K * BLOCK_N;
+static int64_t a_floats(const ark_gemm *g) {
+    int64_t rows = g->pool->rows, all = (g->desc.m + rows - 1) / rows * rows;
+    return g->copies_a ? smaller(block_rows(g->pool), all) * block_sum(&g->desc) : 0;
+}
+
+static int64_t b_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
+    return smaller(BLOCK_K, k) * smaller(BLOCK_N, (n + p->panel - 1) / p->panel * p->panel);
 }
 
 static size_t own_scratch(const ark_gemm *g) {
-    int64_t floats = a_floats(g) + 2 * b_floats() + LINE;
-    floats += g->staged ? block_rows(g->pool) * g->stage_cols : 0;
+    const ark_gemm_desc *d = &g->desc;
+    int64_t panels = d->packed ? 0 : b_floats(g->pool, block_sum(d), d->n);
+    int64_t floats = a_floats(g) + panels + (d->in == ARK_BF16 ? panels + BLOCK_M : 0);
+    floats += g->staged ? smaller(block_rows(g->pool), d->m) * g->stage_cols : 0;
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
 }
 
@@ -112,7 +121,6 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
             ark_free(g);
             return st;
         }
-        g->scratch += LINE * sizeof(float);
     } else {
         g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
         g->copies_a = d->ta || d->in == ARK_BF16 || collides(d);
@@ -179,13 +187,13 @@ int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
     return (n + p->panel - 1) / p->panel * p->panel * k;
 }
 
-size_t ark_gemm_pack_scratch(void) {
-    return 2 * (size_t)b_floats() * sizeof(float);
+size_t ark_gemm_pack_scratch(const ark_gemm_pool *p, const ark_packing *w) {
+    return ark_round_up(2 * (size_t)b_floats(p, w->k, w->n) * sizeof(float), ARK_ALIGN);
 }
 
 void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_packing *w, void *scratch) {
     const int64_t j = task * BLOCK_N, n = smaller(BLOCK_N, w->n - j);
-    float *block = scratch, *wide = block + b_floats();
+    float *block = scratch, *wide = block + b_floats(p, w->k, w->n);
     for (int64_t l = 0; l < w->k; l += BLOCK_K) {
         const int64_t bk = smaller(BLOCK_K, w->k - l);
         const void *src = at(w->b, w->in, w->turned ? j * w->ld + l : l * w->ld + j);
@@ -248,22 +256,27 @@ static const float *operand_b(const run *r, int64_t j) {
     return r->b + j % BLOCK_N * r->bk;
 }
 
-/* y = act(z) for rows x cols elements in rows that are ld apart. */
-static void activate(
-    const run *r, ark_dtype dtype, void *y, const void *z, int64_t ld, int64_t rows, int64_t cols) {
-    void (*f)(float *, const float *, int64_t) =
-        r->g->desc.act == ARK_ACT_GELU ? r->simd->gelu : r->simd->relu;
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < cols; j += LINE) {
-            int64_t n = smaller(LINE, cols - j), e = i * ld + j;
-            if (dtype == ARK_F32) {
-                f((float *)y + e, (const float *)z + e, n);
-                continue;
-            }
-            r->simd->widen(r->line, (const uint16_t *)z + e, n);
-            f(r->line, r->line, n);
-            r->simd->narrow((uint16_t *)y + e, r->line, n);
-        }
+void ark_activate(const ark_simd *k, ark_act act, ark_dtype dtype, void *y, const void *z, int64_t n) {
+    void (*f)(float *, const float *, int64_t) = act == ARK_ACT_GELU ? k->gelu : k->relu;
+    float line[LINE];
+    if (dtype == ARK_F32) {
+        f(y, z, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += LINE) {
+        int64_t m = smaller(LINE, n - i);
+        k->widen(line, (const uint16_t *)z + i, m);
+        f(line, line, m);
+        k->narrow((uint16_t *)y + i, line, m);
+    }
+}
+
+/* The activation of rows [i, i+rows) of c. */
+static void activate_rows(const ark_gemm *g, const ark_gemm_args *args, int64_t i, int64_t rows) {
+    const ark_gemm_desc *d = &g->desc;
+    for (int64_t r = i; r < i + rows && d->act != ARK_ACT_NONE; r++) {
+        const int64_t e = r * d->ldc * (int64_t)ark_dtype_bytes(d->out);
+        ark_activate(g->pool->simd, d->act, d->out, (char *)args->y + e, (const char *)args->c + e, d->n);
     }
 }
 
@@ -317,10 +330,11 @@ static void multiply(const run *r) {
 static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch) {
     const ark_gemm_desc *d = &g->desc;
     run r = {.g = g, .args = args, .simd = g->pool->simd, .a = scratch, .k = args->k ? args->k : d->k};
+    int64_t panels = d->packed ? 0 : b_floats(g->pool, block_sum(d), d->n);
     r.b = r.a + a_floats(g);
-    r.wide = r.b + b_floats();
-    r.line = r.wide + b_floats();
-    r.stage = r.line + LINE;
+    r.wide = r.b + panels;
+    r.line = r.wide + (d->in == ARK_BF16 ? panels : 0);
+    r.stage = r.line + (d->in == ARK_BF16 ? BLOCK_M : 0);
     for (r.i = 0; r.i < d->m; r.i += r.m) {
         r.m = smaller(block_rows(g->pool), d->m - r.i);
         if (g->staged && d->accumulate) {
@@ -332,24 +346,17 @@ static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch
         }
         if (g->staged) {
             stage_out(&r);
-            int64_t e = r.i * d->ldc * (int64_t)ark_dtype_bytes(d->out);
-            if (d->act != ARK_ACT_NONE) {
-                activate(&r, d->out, (char *)args->y + e, (const char *)args->c + e, d->ldc, r.m, d->n);
-            }
+            activate_rows(g, args, r.i, r.m);
         }
     }
 }
 
 ark_status ark_gemm_run(const ark_gemm *g, int thread, const ark_gemm_args *args, void *scratch) {
-    const ark_gemm_desc *d = &g->desc;
     if (!g->onednn) {
         own_run(g, args, scratch);
         return ARK_OK;
     }
     ARK_TRY(ark_onednn_run(g->pool->onednn, g->onednn, thread, args, scratch));
-    if (d->act != ARK_ACT_NONE) {
-        run r = {.g = g, .args = args, .simd = g->pool->simd, .line = scratch};
-        activate(&r, d->out, args->y, args->c, d->ldc, d->m, d->n);
-    }
+    activate_rows(g, args, 0, g->desc.m);
     return ARK_OK;
 }

@@ -35,7 +35,7 @@ typedef struct ark_gemm_args {
     const float *bias; /* ignored unless the description has it */
     void *c;           /* with an activation: the pre-activation */
     void *y;           /* act(c), may be c; ignored without an activation */
-    int64_t k;         /* instead of the description's k, where ark_gemm_packs; 0: as described */
+    int64_t k; /* instead of the description's k, for a turned a and where ark_gemm_packs; 0: as described */
 } ark_gemm_args;
 
 /** Products that at most `threads` threads will run at a time; k as picked by ark_simd_pick, whose level also
@@ -46,6 +46,10 @@ void ark_gemm_pool_free(ark_gemm_pool *p);
 /** The product of this shape, prepared now if it is new; owned by the pool. @return
  * ARK_OK | ARK_ENOMEM | ARK_EDEVICE. */
 ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm **out) ARK_MUST_CHECK;
+
+/** y = act(z) over n elements of dtype, bit by bit what a product with that activation writes; the same
+ * memory is allowed. */
+void ark_activate(const ark_simd *k, ark_act act, ark_dtype dtype, void *y, const void *z, int64_t n);
 
 /** Bytes of scratch that one run needs, ARK_ALIGN-aligned. */
 size_t ark_gemm_scratch(const ark_gemm *g);
@@ -72,6 +76,6 @@ int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n);
 int64_t ark_gemm_pack_tasks(int64_t n);
 /** One of them; scratch: ark_gemm_pack_scratch bytes. */
 void ark_gemm_pack(const ark_gemm_pool *p, float *dst, int64_t task, const ark_packing *w, void *scratch);
-size_t ark_gemm_pack_scratch(void);
+size_t ark_gemm_pack_scratch(const ark_gemm_pool *p, const ark_packing *w);
 
 #endif

@@ -149,7 +149,10 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     l->narrow_dz = l->in != l->out;
     l->packs = ark_gemm_packs(pool, l->in);
     plan_cuts(l, batch, dev->threads);
-    size_t products = ark_gemm_pack_scratch();
+    ark_packing w = {.in = l->in, .n = l->N, .k = l->K}, dxw = {.in = l->in, .n = l->K, .k = l->N};
+    size_t products = l->packs ? ark_gemm_pack_scratch(pool, &w) : 0,
+           other = ark_gemm_pack_scratch(pool, &dxw);
+    products = l->packs && n->want_grad[X] && other > products ? other : products;
     ark_status st = prepare_products(l, pool, n, &products);
     if (st != ARK_OK) {
         ark_cpu_linear_release(dev, n);
@@ -251,4 +254,23 @@ ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
     ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch) * l->fwd_n.count, fwd_task, &j);
     int failed = atomic_load(&j.failed);
     return failed ? ARK_ERR((ark_status)failed, "a matrix product failed") : ARK_OK;
+}
+
+/* ---- y = gelu(z) again ---------------------------------------------------------------------- */
+
+static void remake_task(void *ctx, int64_t task, int thread) {
+    (void)thread;
+    const job *j = ctx;
+    const ark_linear *l = j->n->priv;
+    ark_row_piece p = ark_row_piece_at(&l->cut, j->c->batch, task);
+    const ark_tensor *y = j->n->out, *z = j->n->saved[0];
+    ark_activate(ark_simd_of(j->c), l->act, l->out, ark_at(y, ark_ptr(j->c, y), p.first * l->N),
+        ark_at(z, ark_ptr(j->c, z), p.first * l->N), p.rows * l->N);
+}
+
+ark_status ark_cpu_linear_remake(const ark_call *c, const ark_node *n) {
+    const ark_linear *l = n->priv;
+    job j = {.c = c, .n = n};
+    ark_parallel(c->dev->threads, ark_row_pieces(&l->cut, c->batch), remake_task, &j);
+    return ARK_OK;
 }

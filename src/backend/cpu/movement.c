@@ -222,7 +222,8 @@ static void residual_bwd_task(void *ctx, int64_t task, int thread) {
     residual_block b = residual_at(j, task);
     for (int i = 0; i < 2; i++) {
         const ark_tensor *t = j->n->in[i];
-        if (j->n->want_grad[i]) {
+        bool there = ark_grad_ptr(j->c, t) == ark_grad_ptr(j->c, j->n->out); /* passed on in its place */
+        if (j->n->want_grad[i] && !(there && i == 0)) {
             move(j->k, t->dtype, ark_grad_ptr(j->c, t), b.at, ARK_F32, ark_grad_ptr(j->c, j->n->out), b.at,
                 b.n, i ? b.scale : 1.0f, j->n->acc[i]);
         }

@@ -43,6 +43,10 @@ static ark_ref_view weights(const ark_call *c, const ark_node *n) {
     return ark__ref_data(c, n->in[W]);
 }
 
+static double rounded(double v, ark_dtype dt) {
+    return dt == ARK_F32 ? (double)(float)v : (double)ark_bf16_to_f32(ark_f32_to_bf16((float)v));
+}
+
 static bool has_bias(const ark_node *n) {
     return n->n_in > BIAS && n->in[BIAS] != NULL;
 }
@@ -64,11 +68,24 @@ ark_status ark__ref_linear_fwd(const ark_call *c, const ark_node *n) {
             for (int64_t k = 0; k < K; k++) {
                 z += ark__ref_get(x, r * K + k) * ark__ref_get(w, o * K + k);
             }
+            if (n->a.linear.act == ARK_ACT_GELU) { /* of what is kept for backward, kept or not */
+                z = rounded(z, y.dt);
+            }
             if (n->saved[0] != NULL) {
                 ark__ref_put(ark__ref_data(c, n->saved[0]), r * N + o, z);
             }
             ark__ref_put(y, r * N + o, activate(n->a.linear.act, z));
         }
+    }
+    return ARK_OK;
+}
+
+/* y = gelu(z) again. */
+ark_status ark__ref_linear_remake(const ark_call *c, const ark_node *n) {
+    int64_t elements = ark_rows(n->out, c->batch) * ark_last_dim(n->out);
+    ark_ref_view z = ark__ref_data(c, n->saved[0]), y = ark__ref_data(c, n->out);
+    for (int64_t i = 0; i < elements; i++) {
+        ark__ref_put(y, i, activate(n->a.linear.act, ark__ref_get(z, i)));
     }
     return ARK_OK;
 }

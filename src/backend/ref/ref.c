@@ -114,13 +114,17 @@ static ark_status ref_to_bf16(ark_dev *dev, uint16_t *dst, const float *src, int
     return ARK_OK;
 }
 
-#define REF(name, prepare_)                                                                                  \
-    { .impl = "ref", .prepare = (prepare_), .fwd = ark__ref_##name##_fwd, .bwd = ark__ref_##name##_bwd }
+#define REF(name, prepare_) REMADE(name, prepare_, NULL)
+#define REMADE(name, prepare_, remake_)                                                                      \
+    {                                                                                                        \
+        .impl = "ref", .prepare = (prepare_), .fwd = ark__ref_##name##_fwd, .bwd = ark__ref_##name##_bwd,    \
+        .remake = (remake_)                                                                                  \
+    }
 
 static const ark_kernel kernels[ARK_OP_COUNT] = {
     [ARK_OP_PATCHIFY] = REF(patchify, NULL),
-    [ARK_OP_LINEAR] = REF(linear, ark__ref_linear_prepare),
-    [ARK_OP_LAYERNORM] = REF(layernorm, ark__ref_layernorm_prepare),
+    [ARK_OP_LINEAR] = REMADE(linear, ark__ref_linear_prepare, ark__ref_linear_remake),
+    [ARK_OP_LAYERNORM] = REMADE(layernorm, ark__ref_layernorm_prepare, ark__ref_layernorm_fwd),
     [ARK_OP_WINDOW_ATTN] = REF(window_attn, ark__ref_window_attn_prepare),
     [ARK_OP_PATCH_MERGE] = REF(patch_merge, NULL),
     [ARK_OP_RESIDUAL] = REF(residual, NULL),
