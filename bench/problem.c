@@ -285,6 +285,12 @@ ark_status bed_backward(bed *b) {
     return b->dev->backend->kernels[b->node->op].bwd(&b->call, b->node);
 }
 
+/* A linear that computes in bf16 reads the bf16 copy of W. */
+static double bytes_read(const ark_node *n, int i) {
+    bool copy = n->op == ARK_OP_LINEAR && i == 1 && n->in[0]->dtype == ARK_BF16;
+    return (double)ark_numel(n->in[i]) * (double)ark_dtype_bytes(copy ? ARK_BF16 : n->in[i]->dtype);
+}
+
 double bed_bytes(const bed *b, bool backward) {
     const ark_node *n = b->node;
     double bytes = 0.0;
@@ -294,7 +300,7 @@ double bed_bytes(const bed *b, bool backward) {
             double size = (double)ark_numel(t) * (double)ark_dtype_bytes(t->dtype);
             bool reads = !backward || (n->op != ARK_OP_RESIDUAL && n->op != ARK_OP_PATCH_MERGE &&
                                           n->op != ARK_OP_PATCHIFY && n->op != ARK_OP_AVGPOOL);
-            bytes += (reads ? size : 0.0) + (backward && n->want_grad[i] ? size : 0.0);
+            bytes += (reads ? bytes_read(n, i) : 0.0) + (backward && n->want_grad[i] ? size : 0.0);
         }
     }
     bytes += (double)ark_numel(n->out) * (double)ark_dtype_bytes(n->out->dtype);
