@@ -6,7 +6,8 @@
 #   --rows LIST   of step,infer,large,memory,data,start,threads (default: all)
 #   --rounds N    how often every contender gets its turn; medians count (default 5, at least 5 for a table to keep)
 #   --threads N   threads of every contender (default 2)
-#   --limit S     seconds after which a run (warm-ups and timed steps) is given up and reported as such (default 600)
+#   --limit S     seconds after which a run (start, export of the model in the first turn, warm-ups, timed steps) is
+#                 given up and reported as such (default 600)
 #   --quick       one round of the smallest rows, to see that all works; no table to keep
 #   --json FILE   every run and every row, too
 #
