@@ -99,6 +99,7 @@ static double relative(const pair *p) {
 static ark_status run_both(bed *b) {
     ARK_TRY(bed_fill(b, 7));
     ARK_TRY(bed_forward(b));
+    bed_seed(b, 7);
     return bed_backward(b);
 }
 
@@ -171,6 +172,7 @@ static ark_status time_node(bench *o, const problem *q) {
     st = st == ARK_OK ? best_of(o, &b, bed_forward, &fwd) : st;
     st = st == ARK_OK ? report(o, q, 0, fwd, ark_node_flops_fwd(b.node, o->batch), bed_bytes(&b, false)) : st;
     if (bed_has_backward(&b)) {
+        bed_seed(&b, 7);
         st = st == ARK_OK ? best_of(o, &b, bed_backward, &bwd) : st;
         st = st == ARK_OK ? report(o, q, 1, bwd, ark_node_flops_bwd(b.node, o->batch), bed_bytes(&b, true))
                           : st;

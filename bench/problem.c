@@ -255,6 +255,14 @@ ark_status bed_fill(bed *b, uint64_t seed) {
         } else if (t) {
             fill_input(b, t, seed, i);
         }
+    }
+    return ark_params_refresh(b->params, ARK_COL_STUDENT);
+}
+
+void bed_seed(bed *b, uint64_t seed) {
+    const ark_node *n = b->node;
+    for (int i = 0; i < n->n_in; i++) {
+        const ark_tensor *t = n->in[i];
         if (t && n->want_grad[i]) {
             int64_t bytes = ark_numel(t) * (int64_t)(t->kind == ARK_T_PARAM ? 4 : ark_dtype_bytes(t->dtype));
             memset(ark_grad_ptr(&b->call, t), 0, (size_t)bytes);
@@ -263,7 +271,6 @@ ark_status bed_fill(bed *b, uint64_t seed) {
     if (bed_has_backward(b)) {
         draw(ark_grad_ptr(&b->call, n->out), n->out->dtype, ark_numel(n->out), seed, 200, 1.0f);
     }
-    return ark_params_refresh(b->params, ARK_COL_STUDENT);
 }
 
 bool bed_has_backward(const bed *b) {

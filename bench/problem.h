@@ -47,11 +47,14 @@ typedef struct bed {
 ark_status bed_new(
     bed *b, const problem *p, const char *backend, int threads, int batch, ark_dtype dtype) ARK_MUST_CHECK;
 void bed_free(bed *b);
-/** Values of all activations, weights and the output's gradient; input and parameter gradients are zero. */
+/** Values of the node's inputs and weights. */
 ark_status bed_fill(bed *b, uint64_t seed) ARK_MUST_CHECK;
+ark_status bed_forward(bed *b) ARK_MUST_CHECK;
+/** A gradient of the output; zero for those of inputs and weights. Between forward and backward: what only
+ * one of them needs may share memory. */
+void bed_seed(bed *b, uint64_t seed);
 /** False where no input wants a gradient; then bed_backward does nothing. */
 bool bed_has_backward(const bed *b);
-ark_status bed_forward(bed *b) ARK_MUST_CHECK;
 ark_status bed_backward(bed *b) ARK_MUST_CHECK;
 /** Bytes that must move at least once, forward and backward. */
 double bed_bytes(const bed *b, bool backward);
