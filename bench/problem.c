@@ -51,8 +51,12 @@ static ark_status parse_option(const char *word, problem *p) {
         p->act = ARK_ACT_RELU;
     } else if (strcmp(word, "out=f32") == 0) {
         p->out_f32 = true;
+    } else if (strcmp(word, "input=fixed") == 0) {
+        p->fixed = true;
     } else if (strncmp(word, "rate=", 5) == 0) {
-        p->rate = strtof(word + 5, NULL);
+        char *end;
+        p->rate = strtof(word + 5, &end);
+        return *end ? ARK_ERR(ARK_EINVAL, "%s: not a number", word) : ARK_OK;
     } else {
         return ARK_ERR(ARK_EINVAL, "%s: unknown word", word);
     }
@@ -79,7 +83,11 @@ static int find(const char *op) {
 
 ark_status problem_parse(const char *line, problem *out) {
     problem p = {.count = 1, .heads = 1, .window = 1, .patch = 1};
-    snprintf(p.text, sizeof p.text, "%s", line);
+    size_t length = strlen(line);
+    while (length && strchr(" \t\n", line[length - 1])) {
+        length--;
+    }
+    snprintf(p.text, sizeof p.text, "%.*s", (int)length, line);
     char copy[PROBLEM_TEXT], *rest = NULL;
     memcpy(copy, p.text, sizeof copy);
     char *word = strtok_r(copy, " \t\n", &rest);
@@ -126,11 +134,17 @@ static ark_tensor *in_cdt(ark_plan *p, ark_tensor *x) {
     return ark_layernorm(p, x, param(p, "pre.g", 1, c, 0), param(p, "pre.b", 1, c, 0), 1e-5f, ARK_BF16);
 }
 
+/* The same of an input without a gradient: what comes before has no parameters. Patches of one pixel. */
+static ark_tensor *fixed_in_cdt(ark_plan *p, int64_t rows, int64_t c) {
+    return ark_patchify(p, input(p, "x", 4, c, rows, 1, false), 1);
+}
+
 static ark_tensor *record(ark_plan *p, const problem *q) {
     const int64_t *d = q->dims;
     ark_dtype cdt = ark_plan_cdt(p), out = q->out_f32 ? ARK_F32 : cdt;
     if (strcmp(q->op, "linear") == 0) {
-        ark_tensor *x = in_cdt(p, input(p, "x", 3, d[0], d[1], 0, true));
+        ark_tensor *x =
+            q->fixed ? fixed_in_cdt(p, d[0], d[1]) : in_cdt(p, input(p, "x", 3, d[0], d[1], 0, true));
         return ark_linear(p, x, param(p, "w", 2, d[2], d[1]), param(p, "b", 1, d[2], 0), q->act, out);
     }
     if (strcmp(q->op, "attn") == 0) {
@@ -154,7 +168,7 @@ static ark_tensor *record(ark_plan *p, const problem *q) {
         return ark_patch_merge(p, input(p, "x", 4, d[0], d[1], d[2], true));
     }
     if (strcmp(q->op, "patchify") == 0) {
-        return ark_patchify(p, input(p, "x", 4, d[0], d[1], d[1], true), q->patch);
+        return ark_patchify(p, input(p, "x", 4, d[0], d[1], d[1], !q->fixed), q->patch);
     }
     ark_tensor *z = input(p, "z", 2, d[0], 0, 0, true), *y = input(p, "y", 2, d[0], 0, 0, false);
     if (strcmp(q->op, "mse") == 0) {
@@ -241,13 +255,30 @@ ark_status bed_fill(bed *b, uint64_t seed) {
         } else if (t) {
             fill_input(b, t, seed, i);
         }
+    }
+    return ark_params_refresh(b->params, ARK_COL_STUDENT);
+}
+
+void bed_seed(bed *b, uint64_t seed) {
+    const ark_node *n = b->node;
+    for (int i = 0; i < n->n_in; i++) {
+        const ark_tensor *t = n->in[i];
         if (t && n->want_grad[i]) {
             int64_t bytes = ark_numel(t) * (int64_t)(t->kind == ARK_T_PARAM ? 4 : ark_dtype_bytes(t->dtype));
             memset(ark_grad_ptr(&b->call, t), 0, (size_t)bytes);
         }
     }
-    draw(ark_grad_ptr(&b->call, n->out), n->out->dtype, ark_numel(n->out), seed, 200, 1.0f);
-    return ark_params_refresh(b->params, ARK_COL_STUDENT);
+    if (bed_has_backward(b)) {
+        draw(ark_grad_ptr(&b->call, n->out), n->out->dtype, ark_numel(n->out), seed, 200, 1.0f);
+    }
+}
+
+bool bed_has_backward(const bed *b) {
+    bool any = false;
+    for (int i = 0; i < b->node->n_in; i++) {
+        any = any || b->node->want_grad[i];
+    }
+    return any;
 }
 
 ark_status bed_forward(bed *b) {
@@ -255,7 +286,16 @@ ark_status bed_forward(bed *b) {
 }
 
 ark_status bed_backward(bed *b) {
+    if (!bed_has_backward(b)) {
+        return ARK_OK;
+    }
     return b->dev->backend->kernels[b->node->op].bwd(&b->call, b->node);
+}
+
+/* A linear that computes in bf16 reads the bf16 copy of W. */
+static double bytes_read(const ark_node *n, int i) {
+    bool copy = n->op == ARK_OP_LINEAR && i == 1 && n->in[0]->dtype == ARK_BF16;
+    return (double)ark_numel(n->in[i]) * (double)ark_dtype_bytes(copy ? ARK_BF16 : n->in[i]->dtype);
 }
 
 double bed_bytes(const bed *b, bool backward) {
@@ -267,7 +307,7 @@ double bed_bytes(const bed *b, bool backward) {
             double size = (double)ark_numel(t) * (double)ark_dtype_bytes(t->dtype);
             bool reads = !backward || (n->op != ARK_OP_RESIDUAL && n->op != ARK_OP_PATCH_MERGE &&
                                           n->op != ARK_OP_PATCHIFY && n->op != ARK_OP_AVGPOOL);
-            bytes += (reads ? size : 0.0) + (backward && n->want_grad[i] ? size : 0.0);
+            bytes += (reads ? bytes_read(n, i) : 0.0) + (backward && n->want_grad[i] ? size : 0.0);
         }
     }
     bytes += (double)ark_numel(n->out) * (double)ark_dtype_bytes(n->out->dtype);

@@ -13,7 +13,9 @@ enum { PROBLEM_TEXT = 200 };
  *   layernorm 3136x96    residual 3136x96    avgpool 49x768    patch_merge 56x56x96    patchify 3x224 patch=4
  *   bce 14    ce 3    mse 1376                features
  *   ema 28288354    sgd ...    adamw ...    norm ...    to_bf16 ...    parameters
- * count: how often the model has it (weights the sums). out=f32: that dtype even when computing in bf16. */
+ * count: how often the model has it (weights the sums; 0: timed only). out=f32: that dtype even when
+ * computing in bf16. input=fixed: the input wants no gradient (patchify, linear). to_bf16 is timed with bf16
+ * only. */
 typedef struct problem {
     char text[PROBLEM_TEXT];
     char op[24];
@@ -22,7 +24,7 @@ typedef struct problem {
     ark_act act;
     int heads, window, shift, patch, count;
     float rate;
-    bool out_f32;
+    bool out_f32, fixed;
 } problem;
 
 /** Parse one line; ARK_EINVAL names what was not understood. */
@@ -45,9 +47,14 @@ typedef struct bed {
 ark_status bed_new(
     bed *b, const problem *p, const char *backend, int threads, int batch, ark_dtype dtype) ARK_MUST_CHECK;
 void bed_free(bed *b);
-/** Values of all activations, weights and the output's gradient; input and parameter gradients are zero. */
+/** Values of the node's inputs and weights. */
 ark_status bed_fill(bed *b, uint64_t seed) ARK_MUST_CHECK;
 ark_status bed_forward(bed *b) ARK_MUST_CHECK;
+/** A gradient of the output; zero for those of inputs and weights. Between forward and backward: what only
+ * one of them needs may share memory. */
+void bed_seed(bed *b, uint64_t seed);
+/** False where no input wants a gradient; then bed_backward does nothing. */
+bool bed_has_backward(const bed *b);
 ark_status bed_backward(bed *b) ARK_MUST_CHECK;
 /** Bytes that must move at least once, forward and backward. */
 double bed_bytes(const bed *b, bool backward);

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Write the shape files of arkbench from the node lists of `arkfm plan`: every op of a training step.
+#
+#   bench/shapes/make.sh [FOLDER]       into FOLDER (default: this one)
+#
+# ARKFM: the program (default build/release/arkfm). A test compares what this writes with the committed files.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export LC_ALL=C
+
+ARKFM=${ARKFM:-build/release/arkfm}
+folder=${1:-bench/shapes}
+
+for model in tiny base large; do
+    for size in 224 384 768; do
+        "$ARKFM" plan "swin_${model}_$size" --mode train --dtype bf16 --backend ref --json |
+            jq -r --arg title "Swin-${model^} at $size" -f bench/shapes/make.jq > "$folder/swin_${model}_$size.txt"
+    done
+done
