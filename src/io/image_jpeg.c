@@ -27,7 +27,7 @@ typedef struct decoder {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     ark_image im;
-    uint8_t *row; /* one row of colour samples */
+    uint8_t *block; /* one row of colour samples, from its second byte on */
 } decoder;
 
 /* Leave with the message of the library. */
@@ -118,17 +118,18 @@ static void decode(decoder *d, const void *bytes, size_t n, const ark_image_limi
         stop_if(&d->failure, ark__err_prefix(ARK_ENOMEM, "%s", d->failure.name));
     }
     if (j->output_components > 1) {
-        d->row = ark_malloc(width * (size_t)j->output_components);
-        stop_if(&d->failure, d->row ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", d->failure.name));
+        /* libjpeg-turbo stores an aligned row past the caches, and it is read at once */
+        d->block = ark_malloc(1 + width * (size_t)j->output_components);
+        stop_if(&d->failure, d->block ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", d->failure.name));
     }
     while (j->output_scanline < j->output_height) {
         uint8_t *out = d->im.px8 + j->output_scanline * width;
-        JSAMPROW row = d->row ? d->row : out;
+        JSAMPROW row = d->block ? d->block + 1 : out;
         jpeg_read_scanlines(j, &row, 1);
         if (j->output_components == 3) {
-            luma_of_rgb(d->row, width, out);
+            luma_of_rgb(row, width, out);
         } else if (j->output_components == 4) {
-            luma_of_cmyk(d->row, width, out);
+            luma_of_cmyk(row, width, out);
         }
     }
     jpeg_finish_decompress(j); /* reads on to the end marker */
@@ -153,7 +154,7 @@ ark_status ark_jpeg_decode(
     d.progress.progress_monitor = on_progress;
     bool ok = succeeds(&d, bytes, n, limits);
     jpeg_destroy_decompress(&d.jpeg);
-    ark_free(d.row);
+    ark_free(d.block);
     if (!ok) {
         ark_image_free(&d.im);
         return d.failure.status;
