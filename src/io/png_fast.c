@@ -112,14 +112,52 @@ static inline __attribute__((always_inline)) uint8_t predict(filter f, int left,
     return (uint8_t)(three <= lo ? hi : low);
 }
 
+enum { BPP_MOST = 8 };
+
 static inline __attribute__((always_inline)) void undo(
     filter f, const uint8_t *from, uint8_t *to, const uint8_t *above, size_t n, size_t bpp) {
-    for (size_t i = 0; i < bpp; i++) {
-        to[i] = (uint8_t)(from[i] + predict(f, 0, above[i], 0));
+    int left[BPP_MOST] = {0}, corner[BPP_MOST] = {0}; /* registers: what is stored is slow to read back */
+    for (size_t i = 0; i < n; i += bpp) {
+        for (size_t c = 0; c < bpp; c++) {
+            int up = above[i + c];
+            left[c] = (uint8_t)(from[i + c] + predict(f, left[c], up, corner[c]));
+            corner[c] = up;
+            to[i + c] = (uint8_t)left[c];
+        }
     }
-    for (size_t i = bpp; i < n; i++) {
-        to[i] = (uint8_t)(from[i] + predict(f, to[i - bpp], above[i], above[i - bpp]));
+}
+
+/* Two rows of one byte a pixel: while one waits for its neighbour on the left, the other gets on. */
+static inline __attribute__((always_inline)) void undo_two(
+    filter f, filter g, const uint8_t *from, uint8_t *to, const uint8_t *above, size_t n) {
+    const uint8_t *from2 = from + n + 1;
+    uint8_t *to2 = to + n;
+    int corner = 0, left = 0, left2 = 0;
+    for (size_t i = 0; i < n; i++) {
+        int up = above[i], left_was = left;
+        left = (uint8_t)(from[i] + predict(f, left, up, corner));
+        left2 = (uint8_t)(from2[i] + predict(g, left2, left, left_was));
+        corner = up;
+        to[i] = (uint8_t)left;
+        to2[i] = (uint8_t)left2;
     }
+}
+
+/* The two rows at once where both are slow by themselves; false: nothing done. */
+static bool undo_slow_two(const uint8_t *from, uint8_t *to, const uint8_t *above, size_t n) {
+    filter f = from[-1], g = from[n];
+    if (f == PAETH && g == PAETH) {
+        undo_two(PAETH, PAETH, from, to, above, n);
+    } else if (f == PAETH && g == AVERAGE) {
+        undo_two(PAETH, AVERAGE, from, to, above, n);
+    } else if (f == AVERAGE && g == PAETH) {
+        undo_two(AVERAGE, PAETH, from, to, above, n);
+    } else if (f == AVERAGE && g == AVERAGE) {
+        undo_two(AVERAGE, AVERAGE, from, to, above, n);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static inline __attribute__((always_inline)) void undo_any(
@@ -198,6 +236,12 @@ static bool undo_all(uint8_t *raw, size_t n, int channels, int bits, ark_image *
     size_t y = 0;
     for (; y < height && raw[0] < FILTERS; y++, raw += 1 + n) {
         uint8_t *to = direct ? im->px8 + y * n : raw + 1;
+        if (direct && y + 1 < height && undo_slow_two(raw + 1, to, above, n)) {
+            y++;
+            raw += 1 + n;
+            above = to + n;
+            continue;
+        }
         undo_row(raw[0], raw + 1, to, above, n, (size_t)channels * (size_t)bits / 8);
         if (!direct) {
             store_row(to, width, channels, bits, y, im);
