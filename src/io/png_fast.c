@@ -93,13 +93,12 @@ static bool inflate_all(const uint8_t *stream, size_t len, uint8_t *out, size_t 
 
 typedef enum filter { NONE, SUB, UP, AVERAGE, PAETH, FILTERS } filter;
 
-/* What is added to a stored byte; left, up, corner: finished neighbours, 0 outside. */
+/* What is added to a stored byte of a row that is not of NONE or UP; left, up, corner: finished neighbours,
+ * 0 outside. */
 static inline __attribute__((always_inline)) uint8_t predict(filter f, int left, int up, int corner) {
     switch (f) {
     case SUB:
         return (uint8_t)left;
-    case UP:
-        return (uint8_t)up;
     case AVERAGE:
         return (uint8_t)((left + up) / 2);
     default:
@@ -124,6 +123,12 @@ static inline __attribute__((always_inline)) void undo(
             corner[c] = up;
             to[i + c] = (uint8_t)left[c];
         }
+    }
+}
+
+static void undo_up(const uint8_t *from, uint8_t *to, const uint8_t *above, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (uint8_t)(from[i] + above[i]);
     }
 }
 
@@ -167,7 +172,7 @@ static inline __attribute__((always_inline)) void undo_any(
         undo(SUB, from, to, above, n, bpp);
         break;
     case UP:
-        undo(UP, from, to, above, n, bpp);
+        undo_up(from, to, above, n);
         break;
     case AVERAGE:
         undo(AVERAGE, from, to, above, n, bpp);
@@ -202,7 +207,7 @@ static void undo_row(filter f, const uint8_t *from, uint8_t *to, const uint8_t *
 
 /* --- pixels --- */
 
-static void luma_row(const uint8_t *px, size_t n, size_t bpp, size_t sample, uint8_t *out) {
+static inline void luma_row(const uint8_t *px, size_t n, size_t bpp, size_t sample, uint8_t *out) {
     for (size_t i = 0; i < n; i++, px += bpp) {
         out[i] = ark_luma(px[0], px[sample], px[2 * sample]);
     }
@@ -211,6 +216,10 @@ static void luma_row(const uint8_t *px, size_t n, size_t bpp, size_t sample, uin
 /* A finished row of n pixels to row y of im: the high bytes of colour, all bits of grey, no alpha. */
 static void store_row(const uint8_t *px, size_t n, int channels, int bits, size_t y, ark_image *im) {
     size_t sample = (size_t)bits / 8, bpp = (size_t)channels * sample;
+    if (bpp == 3) {
+        luma_row(px, n, 3, 1, im->px8 + y * n); /* constants make vectors */
+        return;
+    }
     if (channels > 2) {
         luma_row(px, n, bpp, sample, im->px8 + y * n);
         return;
