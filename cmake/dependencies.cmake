@@ -17,6 +17,7 @@ endfunction()
 
 ark_need(JPEG libjpeg libjpeg-dev)
 ark_need(SPNG spng libspng-dev)
+ark_need(DEFLATE libdeflate libdeflate-dev)
 ark_need(YAML yaml-0.1 libyaml-dev)
 ark_need(JANSSON jansson libjansson-dev)
 

@@ -2,6 +2,7 @@
 #include "app/cli/cli.h"
 
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,17 @@ static int unknown_verb(const char *word) {
     return 2;
 }
 
+/* Decoding takes and returns a few blocks of a megabyte for every image, and glibc would give that memory
+ * back to the system and fetch it again each time: a quarter of the time of a grey PNG. */
+static void keep_freed_memory(void) {
+#ifdef M_TRIM_THRESHOLD
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 16 << 20);
+#endif
+}
+
 int main(int argc, char **argv) {
+    keep_freed_memory();
     setlocale(LC_ALL, "C"); /* numbers are written and read with a point, whatever the user's locale */
     if (argc < 2) {
         print_verbs(stderr);

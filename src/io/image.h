@@ -1,4 +1,4 @@
-/* Grey images: decoding of PNG and JPEG, encoding of PNG, Pillow-compatible resizing.
+/* Grey images: decoding and encoding of PNG and JPEG, Pillow-compatible resizing.
  *
  * Untrusted bytes: every decoder checks the declared size against the limits before it allocates. */
 #ifndef ARK_IO_IMAGE_H
@@ -45,6 +45,10 @@ void ark_image_to8(ark_image *im);
  *  fast rather than small, not fsynced. */
 ark_status ark_png_write(
     const char *path, int width, int height, int channels, const uint8_t *px) ARK_MUST_CHECK;
+
+/** Write an 8-bit grey baseline JPEG of quality 1..100 in the same way. */
+ark_status ark_jpeg_write(
+    const char *path, int width, int height, const uint8_t *px, int quality) ARK_MUST_CHECK;
 
 typedef enum ark_filter { ARK_BILINEAR, ARK_BICUBIC, ARK_BOX, ARK_LANCZOS } ark_filter;
 

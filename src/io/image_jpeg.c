@@ -1,7 +1,8 @@
 /* JPEG through libjpeg(-turbo). The library reports errors by a jump that must not return, so every call that
- * may jump stays below the one setjmp of this file, and what must be released lives in one struct. */
+ * may jump stays below a setjmp in a function of its own, and what must be released lives in one struct. */
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "io/image_codec.h"
 
 #include <stdio.h> /* before jpeglib.h, which needs it */
@@ -13,25 +14,30 @@
 
 enum { MAX_SCANS = 100 }; /* of a progressive file; encoders write about 10 */
 
+/* Where errors go: the client_data of the library's structs. */
+typedef struct failure {
+    jmp_buf jump;
+    const char *name;  /* of the file */
+    ark_status status; /* of the failure that jumped */
+} failure;
+
 typedef struct decoder {
+    failure failure;
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
-    jmp_buf failed;
-    const char *name;
-    ark_status status; /* of the failure that jumped */
     ark_image im;
-    uint8_t *row; /* one row of colour samples */
+    uint8_t *block; /* one row of colour samples, from its second byte on */
 } decoder;
 
 /* Leave with the message of the library. */
 static void fail(j_common_ptr jpeg) {
-    decoder *d = jpeg->client_data;
+    failure *f = jpeg->client_data;
     char text[JMSG_LENGTH_MAX];
     jpeg->err->format_message(jpeg, text);
     bool memory = jpeg->err->msg_code == JERR_OUT_OF_MEMORY;
-    d->status = ARK_ERR(memory ? ARK_ENOMEM : ARK_EFORMAT, "%s: JPEG: %s", d->name, text);
-    longjmp(d->failed, 1);
+    f->status = ARK_ERR(memory ? ARK_ENOMEM : ARK_EFORMAT, "%s: JPEG: %s", f->name, text);
+    longjmp(f->jump, 1);
 }
 
 /* Warnings (level -1) mean that pixels were made up, apart from these, which concern only
@@ -46,17 +52,17 @@ static void on_message(j_common_ptr jpeg, int level) {
 
 /* A small file may declare thousands of scans, each of which costs a pass over the image. */
 static void on_progress(j_common_ptr jpeg) {
-    decoder *d = jpeg->client_data;
-    if (d->jpeg.input_scan_number > MAX_SCANS) {
-        d->status = ARK_ERR(ARK_EFORMAT, "%s: JPEG: more than %d scans", d->name, MAX_SCANS);
-        longjmp(d->failed, 1);
+    failure *f = jpeg->client_data;
+    if (((j_decompress_ptr)jpeg)->input_scan_number > MAX_SCANS) {
+        f->status = ARK_ERR(ARK_EFORMAT, "%s: JPEG: more than %d scans", f->name, MAX_SCANS);
+        longjmp(f->jump, 1);
     }
 }
 
-static void stop_if(decoder *d, ark_status st) {
+static void stop_if(failure *f, ark_status st) {
     if (st != ARK_OK) {
-        d->status = st;
-        longjmp(d->failed, 1);
+        f->status = st;
+        longjmp(f->jump, 1);
     }
 }
 
@@ -93,7 +99,7 @@ static ark_status choose_output(decoder *d) {
         j->out_color_space = JCS_CMYK;
         return ARK_OK;
     default:
-        return ARK_ERR(ARK_EFORMAT, "%s: JPEG: %d colour components", d->name, j->num_components);
+        return ARK_ERR(ARK_EFORMAT, "%s: JPEG: %d colour components", d->failure.name, j->num_components);
     }
 }
 
@@ -104,25 +110,26 @@ static void decode(decoder *d, const void *bytes, size_t n, const ark_image_limi
     j->progress = &d->progress;
     jpeg_mem_src(j, bytes, (unsigned long)n);
     jpeg_read_header(j, TRUE);
-    stop_if(d, ark_image_check_size(d->name, j->image_width, j->image_height, limits));
-    stop_if(d, choose_output(d));
+    stop_if(&d->failure, ark_image_check_size(d->failure.name, j->image_width, j->image_height, limits));
+    stop_if(&d->failure, choose_output(d));
     jpeg_start_decompress(j);
     size_t width = j->output_width;
     if (ark_image_new((int)width, (int)j->output_height, 8, &d->im) != ARK_OK) {
-        stop_if(d, ark__err_prefix(ARK_ENOMEM, "%s", d->name));
+        stop_if(&d->failure, ark__err_prefix(ARK_ENOMEM, "%s", d->failure.name));
     }
     if (j->output_components > 1) {
-        d->row = ark_malloc(width * (size_t)j->output_components);
-        stop_if(d, d->row ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", d->name));
+        /* libjpeg-turbo stores an aligned row past the caches, and it is read at once */
+        d->block = ark_malloc(1 + width * (size_t)j->output_components);
+        stop_if(&d->failure, d->block ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", d->failure.name));
     }
     while (j->output_scanline < j->output_height) {
         uint8_t *out = d->im.px8 + j->output_scanline * width;
-        JSAMPROW row = d->row ? d->row : out;
+        JSAMPROW row = d->block ? d->block + 1 : out;
         jpeg_read_scanlines(j, &row, 1);
         if (j->output_components == 3) {
-            luma_of_rgb(d->row, width, out);
+            luma_of_rgb(row, width, out);
         } else if (j->output_components == 4) {
-            luma_of_cmyk(d->row, width, out);
+            luma_of_cmyk(row, width, out);
         }
     }
     jpeg_finish_decompress(j); /* reads on to the end marker */
@@ -130,7 +137,7 @@ static void decode(decoder *d, const void *bytes, size_t n, const ark_image_limi
 
 /* Apart from the caller, whose variables would be indeterminate after a jump if setjmp stood beside them. */
 static bool succeeds(decoder *d, const void *bytes, size_t n, const ark_image_limits *limits) {
-    if (setjmp(d->failed) != 0) {
+    if (setjmp(d->failure.jump) != 0) {
         return false;
     }
     decode(d, bytes, n, limits);
@@ -139,19 +146,74 @@ static bool succeeds(decoder *d, const void *bytes, size_t n, const ark_image_li
 
 ark_status ark_jpeg_decode(
     const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) {
-    decoder d = {.name = name};
+    decoder d = {.failure.name = name};
     d.jpeg.err = jpeg_std_error(&d.errors);
-    d.jpeg.client_data = &d;
+    d.jpeg.client_data = &d.failure;
     d.errors.error_exit = fail;
     d.errors.emit_message = on_message;
     d.progress.progress_monitor = on_progress;
     bool ok = succeeds(&d, bytes, n, limits);
     jpeg_destroy_decompress(&d.jpeg);
-    ark_free(d.row);
+    ark_free(d.block);
     if (!ok) {
         ark_image_free(&d.im);
-        return d.status;
+        return d.failure.status;
     }
     *out = d.im;
     return ARK_OK;
+}
+
+typedef struct encoder {
+    failure failure;
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+} encoder;
+
+/* Everything that may jump. */
+static void encode(encoder *e, FILE *to, int width, int height, const uint8_t *px, int quality) {
+    struct jpeg_compress_struct *j = &e->jpeg;
+    jpeg_create_compress(j);
+    jpeg_stdio_dest(j, to);
+    j->image_width = (JDIMENSION)width;
+    j->image_height = (JDIMENSION)height;
+    j->input_components = 1;
+    j->in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(j);
+    jpeg_set_quality(j, quality, TRUE);
+    jpeg_start_compress(j, TRUE);
+    while (j->next_scanline < j->image_height) {
+        /* the library reads the row, but its type says otherwise */
+        JSAMPROW row = (JSAMPROW)(uintptr_t)(px + (size_t)j->next_scanline * (size_t)width);
+        jpeg_write_scanlines(j, &row, 1);
+    }
+    jpeg_finish_compress(j);
+}
+
+static bool encodes(encoder *e, FILE *to, int width, int height, const uint8_t *px, int quality) {
+    if (setjmp(e->failure.jump) != 0) {
+        return false;
+    }
+    encode(e, to, width, height, px, quality);
+    return true;
+}
+
+ark_status ark_jpeg_write(const char *path, int width, int height, const uint8_t *px, int quality) {
+    if (width <= 0 || height <= 0 || quality < 1 || quality > 100) {
+        return ARK_ERR(
+            ARK_EINVAL, "%s: cannot write %d x %d pixels at quality %d", path, width, height, quality);
+    }
+    ark_writer w;
+    ARK_TRY(ark_writer_open(&w, path));
+    w.no_sync = true;
+    encoder e = {.failure.name = path};
+    e.jpeg.err = jpeg_std_error(&e.errors);
+    e.jpeg.client_data = &e.failure;
+    e.errors.error_exit = fail;
+    bool ok = encodes(&e, w.f, width, height, px, quality);
+    jpeg_destroy_compress(&e.jpeg);
+    if (!ok) {
+        ark_writer_abort(&w);
+        return e.failure.status;
+    }
+    return ark_writer_commit(&w);
 }

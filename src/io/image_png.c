@@ -1,9 +1,10 @@
-/* PNG through libspng. */
+/* PNG through libspng, common ones through png_fast.c. */
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mathsafe.h"
 #include "io/image_codec.h"
+#include "io/png_fast.h"
 
 #include <spng.h>
 #include <stdbool.h>
@@ -89,7 +90,13 @@ static void to_grey(const layout *l, const void *from, size_t pixels, ark_image 
     }
 }
 
-static ark_status decode(spng_ctx *ctx, const char *name, const ark_image_limits *limits, ark_image *im) {
+/* Whether png_fast.c knows the colour type: not palettes and not samples of less than a byte. */
+static bool is_common(const struct spng_ihdr *h) {
+    return h->bit_depth >= 8 && h->color_type != SPNG_COLOR_TYPE_INDEXED && !h->interlace_method;
+}
+
+static ark_status decode(spng_ctx *ctx, const void *file, size_t n, const char *name,
+    const ark_image_limits *limits, ark_image *im) {
     struct spng_ihdr h;
     int code = spng_get_ihdr(ctx, &h);
     if (code) {
@@ -105,6 +112,15 @@ static ark_status decode(spng_ctx *ctx, const char *name, const ark_image_limits
     ark_status st = ark_image_new((int)h.width, (int)h.height, l.channels <= 2 ? l.bits : 8, im);
     if (st != ARK_OK) {
         return ark__err_prefix(st, "%s", name);
+    }
+    if (is_common(&h)) {
+        code = spng_decode_chunks(ctx); /* up to the first IDAT */
+        if (code) {
+            return png_error(name, code);
+        }
+        if (ark__png_fast(file, n, l.channels, l.bits, im)) {
+            return ARK_OK;
+        }
     }
     void *samples = l.channels == 1 ? im->px : ark_malloc(bytes);
     if (!samples) {
@@ -132,7 +148,7 @@ ark_status ark_png_decode(
         return ARK_ERR(ARK_ENOMEM, "%s: out of memory", name);
     }
     int code = spng_set_png_buffer(ctx, bytes, n);
-    st = code ? png_error(name, code) : decode(ctx, name, limits, &im);
+    st = code ? png_error(name, code) : decode(ctx, bytes, n, name, limits, &im);
     spng_ctx_free(ctx);
     if (st != ARK_OK) {
         ark_image_free(&im);

@@ -12,8 +12,14 @@
 /* Bits of a fixed-point weight: 8 for the pixel, 2 for sign and overshoot are left. */
 enum { PRECISION = 32 - 8 - 2 };
 
-/* Pixels summed side by side. gcc unrolls 16 completely and then misses the vectors. */
-enum { LANES = 32 };
+/* Pixels summed side by side, and rows that the horizontal pass takes together. */
+enum { LANES = 16 };
+
+enum { CHUNK = LANES * LANES }; /* pixels rounded at a time */
+
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
 
 enum { MAX_SIDE = 1 << 24 }; /* a side is exact as a float */
 
@@ -30,7 +36,7 @@ struct ark_resizer {
     kernel across, down;
     uint8_t *rows; /* what the horizontal pass leaves */
     size_t rows_cap;
-    uint8_t *tile; /* LANES source rows, transposed */
+    uint8_t *tile; /* LANES source rows, transposed: (x, LANES) */
     size_t tile_cap;
 };
 
@@ -153,66 +159,81 @@ static ark_status make_kernel(kernel *k, int in, float from, float to, int out, 
     return ARK_OK;
 }
 
-/* out[l] = sum over j of src[j*stride + l] * w[j], rounded and clipped, for neighbouring
- * l. Both passes rest on it. */
-static inline __attribute__((always_inline)) void weigh(
-    const uint8_t *src, size_t stride, const int32_t *w, int taps, int lanes, uint8_t *out) {
-    int32_t sum[LANES];
-    for (int l = 0; l < lanes; l++) {
-        sum[l] = 1 << (PRECISION - 1);
-    }
+static inline u8x16 load(const uint8_t *p) {
+    u8x16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Elements of the lower (upper) halves of a and b in turn. */
+#define INTERLEAVE8_LO(a, b)                                                                                 \
+    __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define INTERLEAVE8_HI(a, b)                                                                                 \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define INTERLEAVE16_LO(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define INTERLEAVE16_HI(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+
+/* For LANES neighbouring l: out[l] = sum over j of src[j*stride + l] * w[j]. Both passes rest on it. Bytes
+ * are widened by zeros between them, low byte first. */
+static inline void weigh(const uint8_t *src, size_t stride, const int32_t *w, int taps, int32_t *out) {
+    i32x4 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
     for (int j = 0; j < taps; j++, src += stride) {
-        for (int l = 0; l < lanes; l++) {
-            sum[l] += src[l] * w[j];
+        u8x16 v = load(src);
+        u16x8 lo = (u16x8)INTERLEAVE8_LO(v, (u8x16){0}), hi = (u16x8)INTERLEAVE8_HI(v, (u8x16){0});
+        s0 += (i32x4)INTERLEAVE16_LO(lo, (u16x8){0}) * w[j];
+        s1 += (i32x4)INTERLEAVE16_HI(lo, (u16x8){0}) * w[j];
+        s2 += (i32x4)INTERLEAVE16_LO(hi, (u16x8){0}) * w[j];
+        s3 += (i32x4)INTERLEAVE16_HI(hi, (u16x8){0}) * w[j];
+    }
+    memcpy(out, &s0, sizeof s0);
+    memcpy(out + 4, &s1, sizeof s1);
+    memcpy(out + 8, &s2, sizeof s2);
+    memcpy(out + 12, &s3, sizeof s3);
+}
+
+/* Rounded and clipped; apart from weigh, because many at a time are taken by vectors. */
+static inline void round_all(const int32_t *sum, size_t n, uint8_t *out) {
+    int16_t level[CHUNK]; /* 10 bits; SSE2 has minimum and maximum of these */
+    for (size_t i = 0; i < n; i++) {
+        level[i] = (int16_t)((sum[i] + (1 << (PRECISION - 1))) >> PRECISION);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int16_t v = level[i] < 0 ? 0 : level[i];
+        out[i] = (uint8_t)(v > 255 ? 255 : v);
+    }
+}
+
+/* row[l][x] -> row[x][l]: interleaving each row with the one 8 further on, four times. */
+static inline void transpose(u8x16 row[LANES]) {
+    for (int round = 0; round < 4; round++) {
+        u8x16 next[LANES];
+        for (int l = 0; l < 8; l++) {
+            next[2 * l] = INTERLEAVE8_LO(row[l], row[l + 8]);
+            next[2 * l + 1] = INTERLEAVE8_HI(row[l], row[l + 8]);
         }
-    }
-    for (int l = 0; l < lanes; l++) {
-        int v = sum[l] >> PRECISION;
-        out[l] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+        memcpy(row, next, sizeof next);
     }
 }
 
-/* Swap the bits of a (shifted) and b that mask selects. */
-static inline void exchange(uint64_t *a, uint64_t *b, int shift, uint64_t mask) {
-    uint64_t t = ((*a >> shift) ^ *b) & mask;
-    *b ^= t;
-    *a ^= t << shift;
-}
-
-/* 8 x 8 bytes: dst[c][r] = src[r][c], by swapping 4x4, 2x2, 1x1 blocks across the diagonal. */
-static void transpose8(const uint8_t *src, size_t src_stride, uint8_t *dst, size_t dst_stride) {
-    uint64_t row[8];
-    for (size_t r = 0; r < 8; r++) {
-        memcpy(&row[r], src + r * src_stride, 8);
-    }
-    for (int r = 0; r < 4; r++) {
-        exchange(&row[r], &row[r + 4], 32, 0x00000000ffffffffu);
-    }
-    for (int r = 0; r < 8; r += r % 2 ? 3 : 1) { /* 0 1 4 5 */
-        exchange(&row[r], &row[r + 2], 16, 0x0000ffff0000ffffu);
-    }
-    for (int r = 0; r < 8; r += 2) {
-        exchange(&row[r], &row[r + 1], 8, 0x00ff00ff00ff00ffu);
-    }
-    for (size_t r = 0; r < 8; r++) {
-        memcpy(dst + r * dst_stride, &row[r], 8);
-    }
-}
-
-/* tile[x][l] = src[l][x] for x in [x0,x1) of `lanes` rows; the other lanes keep whatever they held. */
-static void fill_tile(const uint8_t *src, size_t stride, int x0, int x1, int lanes, uint8_t *tile) {
-    int x = x0;
-    if (lanes == LANES) {
-        for (; x + 8 <= x1; x += 8) {
-            for (size_t l = 0; l < LANES; l += 8) {
-                transpose8(src + l * stride + x, stride, tile + (size_t)x * LANES + l, LANES);
+/* tile[x][l] = src[l][x] for x in [x0,x1); the lanes behind the last row repeat it. */
+static void fill_tile(
+    const uint8_t *src, size_t stride, int width, int x0, int x1, int lanes, uint8_t *tile) {
+    if (width < LANES) {
+        for (int x = x0; x < x1; x++) {
+            for (int l = 0; l < LANES; l++) {
+                tile[x * LANES + l] = src[(size_t)(l < lanes ? l : lanes - 1) * stride + (size_t)x];
             }
         }
+        return;
     }
-    for (; x < x1; x++) {
-        for (int l = 0; l < lanes; l++) {
-            tile[(size_t)x * LANES + (size_t)l] = src[(size_t)l * stride + (size_t)x];
+    for (int x = x0; x < x1; x += LANES) {
+        int at = x + LANES <= width ? x : width - LANES; /* the last block overlaps the one before */
+        u8x16 row[LANES];
+        for (int l = 0; l < LANES; l++) {
+            row[l] = load(src + (size_t)(l < lanes ? l : lanes - 1) * stride + (size_t)at);
         }
+        transpose(row);
+        memcpy(tile + (size_t)at * LANES, row, sizeof row);
     }
 }
 
@@ -224,25 +245,48 @@ static ark_status pass_across(
     if (ark_mul((size_t)width, LANES, &tile_bytes)) {
         return ARK_ERR(ARK_EINVAL, "cannot resize rows of %d pixels", width);
     }
-    size_t had = r->tile_cap;
     ARK_TRY(ensure(&r->tile, &r->tile_cap, tile_bytes, 1));
-    if (r->tile_cap != had) {
-        memset(r->tile, 0, r->tile_cap); /* lanes beyond the last row are summed too, and then dropped */
-    }
     int x0 = k->first[0], x1 = k->first[out - 1] + k->taps[out - 1];
     for (int y = 0; y < n; y += LANES) {
         int lanes = n - y < LANES ? n - y : LANES;
-        fill_tile(src + (size_t)y * stride, stride, x0, x1, lanes, r->tile);
-        for (int x = 0; x < out; x++) {
-            uint8_t column[LANES];
-            weigh(r->tile + (size_t)k->first[x] * LANES, LANES, k->weights + (size_t)x * (size_t)k->width,
-                k->taps[x], LANES, column);
+        fill_tile(src + (size_t)y * stride, stride, width, x0, x1, lanes, r->tile);
+        for (int x = 0; x < out; x += LANES) {
+            int columns = out - x < LANES ? out - x : LANES;
+            int32_t sum[CHUNK];
+            uint8_t rounded[CHUNK] = {0};
+            u8x16 column[LANES];
+            for (int c = 0; c < columns; c++) {
+                weigh(r->tile + (size_t)k->first[x + c] * LANES, LANES,
+                    k->weights + (size_t)(x + c) * (size_t)k->width, k->taps[x + c], sum + c * LANES);
+            }
+            round_all(sum, (size_t)columns * LANES, rounded);
+            memcpy(column, rounded, sizeof column);
+            transpose(column);
             for (int l = 0; l < lanes; l++) {
-                dst[((size_t)y + (size_t)l) * (size_t)out + (size_t)x] = column[l];
+                uint8_t *to = dst + (size_t)(y + l) * (size_t)out + x;
+                if (columns == LANES) {
+                    memcpy(to, &column[l], LANES);
+                } else {
+                    memcpy(to, &column[l], (size_t)columns);
+                }
             }
         }
     }
     return ARK_OK;
+}
+
+/* weigh for any number of l up to CHUNK. */
+static void weigh_some(const uint8_t *src, size_t stride, const int32_t *w, int taps, int n, int32_t *out) {
+    for (int l = 0; l < n && n >= LANES; l += LANES) {
+        int at = l + LANES <= n ? l : n - LANES; /* the last ones overlap those before */
+        weigh(src + at, stride, w, taps, out + at);
+    }
+    for (int l = 0; l < n && n < LANES; l++) {
+        out[l] = 0;
+        for (int j = 0; j < taps; j++) {
+            out[l] += src[(size_t)j * stride + (size_t)l] * w[j];
+        }
+    }
 }
 
 /* src row 0 is row `top` of the image that the kernel was made for. */
@@ -251,12 +295,11 @@ static void pass_down(
     for (int y = 0; y < out; y++, dst += width) {
         const uint8_t *from = src + (size_t)(k->first[y] - top) * stride;
         const int32_t *w = k->weights + (size_t)y * (size_t)k->width;
-        int x = 0;
-        for (; x + LANES <= width; x += LANES) {
-            weigh(from + x, stride, w, k->taps[y], LANES, dst + x);
-        }
-        if (x < width) {
-            weigh(from + x, stride, w, k->taps[y], width - x, dst + x);
+        for (int x = 0; x < width; x += CHUNK) {
+            int n = width - x < CHUNK ? width - x : CHUNK;
+            int32_t sum[CHUNK];
+            weigh_some(from + x, stride, w, k->taps[y], n, sum);
+            round_all(sum, (size_t)n, dst + x);
         }
     }
 }

@@ -29,6 +29,31 @@ expect_json ".flop_per_image == $useful and .recompute"
 arkfm bench infer --model $small --recompute
 expect_exit 2
 
+# Without files two pictures of its own, with files those, in their order.
+arkfm bench data --runs 3 --json
+expect_exit 0
+expect_json '.mode == "data" and .size == 224 and .runs == 3 and (.images | length) == 2'
+expect_json '.images | all(.width == 1024 and .height == 1024 and .decode_ms > 0 and .student_ms > 0 and .teacher_ms > 0)'
+expect_json '.images | all((.decode_ms + .student_ms + .teacher_ms) / .total_ms - 1 | . < 1e-9 and . > -1e-9)'
+expect_json '.images | all(.images_per_s * .total_ms / 1000 - 1 | . < 1e-9 and . > -1e-9)'
+corpus=$ARK_SOURCE_DIR/tests/fuzz/corpus/image
+arkfm bench data --runs 1 --image "$corpus/valid-png-rgba8" --image "$corpus/valid-jpeg-grey" --json
+expect_exit 0
+expect_json "[.images[].image] == [\"$corpus/valid-png-rgba8\", \"$corpus/valid-jpeg-grey\"]"
+expect_json ".images[0].bytes == $(wc -c < "$corpus/valid-png-rgba8")"
+arkfm bench data --runs 1
+expect_exit 0
+expect_out "synthetic JPEG .1024 x 1024, "
+arkfm bench data --image "$corpus/png-bad-crc"
+expect_exit 1
+expect_err "png-bad-crc: PNG: "
+arkfm bench data --image "$work/none.png"
+expect_exit 1
+expect_err none.png
+arkfm bench infer --image "$corpus/valid-png-rgba8"
+expect_exit 2
+expect_err "bench data"
+
 arkfm bench
 expect_exit 2
 arkfm bench setp

@@ -223,6 +223,30 @@ static void written_png_is_read_back(void **state) {
     check_error(ark_png_write("/nonexistent/w.png", 5, 7, 1, px), ARK_EIO, "/nonexistent/w.png");
 }
 
+static void written_jpeg_is_read_back(void **state) {
+    (void)state;
+    uint8_t px[40 * 24];
+    for (int i = 0; i < 40 * 24; i++) {
+        px[i] = (uint8_t)(i % 40 * 4 + i / 40 * 3);
+    }
+    const char *path = temp_name("w.jpg");
+    ark_image im = {0};
+    check_ok(ark_jpeg_write(path, 40, 24, px, 95));
+    check_ok(ark_image_read(path, NULL, &im));
+    assert_int_equal(im.width, 40);
+    assert_int_equal(im.height, 24);
+    for (int i = 0; i < 40 * 24; i++) {
+        assert_in_range(im.px8[i] + 3 - px[i], 0, 6); /* a ramp at quality 95 */
+    }
+    ark_image_free(&im);
+    unlink(path);
+    check_error(ark_jpeg_write(path, 40, 0, px, 95), ARK_EINVAL, path, "40 x 0", "quality 95");
+    check_error(ark_jpeg_write(path, 40, 24, px, 101), ARK_EINVAL, "quality 101");
+    check_error(ark_jpeg_write(path, 70000, 1, px, 95), ARK_EFORMAT, path, "65500");
+    assert_int_not_equal(access(path, F_OK), 0);
+    check_error(ark_jpeg_write("/nonexistent/w.jpg", 40, 24, px, 95), ARK_EIO, "/nonexistent/w.jpg");
+}
+
 static void every_failed_allocation(void **state) {
     (void)state;
     static const struct {
@@ -257,6 +281,7 @@ int main(void) {
         cmocka_unit_test(scans_are_bounded),
         cmocka_unit_test(reduce_to_8_bits),
         cmocka_unit_test(written_png_is_read_back),
+        cmocka_unit_test(written_jpeg_is_read_back),
         cmocka_unit_test(every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

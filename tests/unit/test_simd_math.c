@@ -78,7 +78,7 @@ static void gelu_bound(const ark_simd *k) {
     assert_true(e[0] == 0.0f && isinf(e[1]) && isnan(e[2]) && fabsf(e[3]) < 1e-6f);
 }
 
-/* A value's result must not depend on its place in the array: products and remaking cut arrays differently. */
+/* A value has one result, wherever it stands: products and remaking cut arrays differently. */
 static void gelu_place(const ark_simd *k) {
     sweep(-14.0, 14.0);
     k->gelu(y, x, N);

@@ -1,4 +1,6 @@
-/* arkfm bench: speed of a training step or of inference on random data, beside what this processor can do. */
+/* arkfm bench: speed of a training step or of inference on random data, beside what this processor can do;
+ * bench_data.c has what comes before. */
+#include "app/cli/bench_data.h"
 #include "app/cli/cli.h"
 #include "app/cli/model_cli.h"
 #include "backend/cpu/peak.h"
@@ -13,12 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROJECTOR_DIM = 1376, CLASSES = 14, WARM_UPS = 2, MAX_RUNS = 1000 };
+enum { PROJECTOR_DIM = 1376, CLASSES = 14, WARM_UPS = 2, MAX_RUNS = CLI_BENCH_MAX_RUNS };
 
 typedef struct args {
     const char *mode, *model, *dtype, *backend;
     int64_t batch, runs;
-    bool step, recompute;
+    cli_list images;
+    bool step, data, recompute;
     ark_dtype cdt;
     int threads;
 } args;
@@ -225,11 +228,15 @@ static int print_result(const cli_ctx *c, const args *a, const subject *s, const
 }
 
 static int check_usage(const cli_ctx *c, args *a) {
-    static const char *const modes[] = {"step", "infer"};
+    static const char *const modes[] = {"step", "infer", "data"};
     a->mode = c->pos[0];
     a->step = !strcmp(a->mode, modes[0]);
-    if (!a->step && strcmp(a->mode, modes[1])) {
+    a->data = !strcmp(a->mode, modes[2]);
+    if (!a->step && !a->data && strcmp(a->mode, modes[1])) {
         return cli_unknown("bench", a->mode, modes, CLI_COUNT(modes));
+    }
+    if (a->images.n && !a->data) {
+        return cli_usage("--image belongs to 'bench data'");
     }
     if (a->batch < 1 || a->batch > 4096) {
         return cli_usage("--batch: %lld is outside 1..4096", (long long)a->batch);
@@ -253,12 +260,16 @@ int cmd_bench(cli_ctx *ctx, int argc, char **argv) {
         {"--backend", CLI_STR, "NAME", &a.backend, "cpu (default) or ref"},
         {"--recompute", CLI_FLAG, NULL, &a.recompute,
             "a step's backward computes activations again instead of keeping them"},
+        {"--image", CLI_LIST, "FILE", &a.images,
+            "data: measure this file (again for more; default: two synthetic)"},
     };
     subject s = {0};
     result *r = NULL;
     int rc = cli_parse(ctx, argc, argv, opts, CLI_COUNT(opts), 1, 1);
     rc = rc ? rc : check_usage(ctx, &a);
-    if (rc == 0) {
+    if (rc == 0 && a.data) {
+        rc = cli_bench_data(ctx, &a.images, a.runs);
+    } else if (rc == 0) {
         a.threads = ctx->threads ? ctx->threads : ark_cpu_count();
         ark_status st = ARK_NEW(&r, 1, "timings");
         st = st ? st : new_subject(&a, &s);

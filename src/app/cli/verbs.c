@@ -20,7 +20,8 @@ const cli_verb cli_verbs[] = {
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
-    {"bench", "step|infer [--model swin_tiny] [--batch 16] [--dtype f32|bf16] [--runs 5]",
-        "speed on random data, beside the measured peak of this processor", cmd_bench},
+    {"bench",
+        "step|infer|data [--model swin_tiny] [--batch 16] [--dtype f32|bf16] [--image FILE ...] [--runs 5]",
+        "speed on random data beside the measured peak of this processor; of reading images", cmd_bench},
 };
 const size_t cli_verb_count = CLI_COUNT(cli_verbs);
