@@ -17,10 +17,9 @@ typedef struct ark_gemm_pool ark_gemm_pool;
  * between stored rows. */
 typedef struct ark_gemm_desc {
     int64_t m, n, k;
-    bool ta; /* a is stored (k,m) */
-    bool tb; /* b is stored (n,k) */
-    bool
-        packed; /* b is given as panels that ark_gemm_pack made, from column 0 or a multiple of the panel width */
+    bool ta;     /* a is stored (k,m) */
+    bool tb;     /* b is stored (n,k) */
+    bool packed; /* b is in panels that ark_gemm_pack made, from a multiple of 64 columns */
     int64_t lda, ldb, ldc;
     ark_dtype in;    /* of a and b */
     ark_dtype out;   /* of c and y; f32 when in is f32 */
