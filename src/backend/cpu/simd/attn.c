@@ -139,8 +139,9 @@ static void weights(const ark_attn_tile *t, float *q, float *k, float *v, float 
     softmax_rows(p, t);
 }
 
-/* Ask for the lines of one operand's rows. */
-static void fetch(const ark_attn_tile *t, const void *base, int64_t row_elems, int64_t column) {
+/* Ask for the lines of one operand's rows. Inline, because gcc 12 takes a function that only prefetches for one
+ * without effects and drops every call of it. */
+ARK_INLINE void fetch(const ark_attn_tile *t, const void *base, int64_t row_elems, int64_t column) {
     const int64_t size = (int64_t)ark_dtype_bytes(t->dtype), bytes = t->dim * size;
     for (int i = 0; i < t->tokens; i++) {
         if (t->token[i] >= 0) {
