@@ -265,6 +265,9 @@ void ARK_FN(attn_backward)(const ark_attn_tile *t) {
     w.ds = take(&work, T * S);
     gather_turned(w.kt, w.k, w.rows, t, part(t->qkv, t, K), pad_bias(t, K));
     gather_turned(w.vt, NULL, w.rows, t, part(t->qkv, t, V), pad_bias(t, V));
+    /* All rows at once, so that many misses of the nearest cache are under way together. */
+    gather(w.q, t, part(t->qkv, t, Q), pad_bias(t, Q), 0, t->tokens, t->scale);
+    gather(w.dout, t, whole(t->dout, t), NULL, 0, t->tokens, 1.0f);
     EACH_BLOCK(backward, t, &w);
     if (t->dqkv || t->dqkv_bias) {
         EACH_BLOCK(backward_k, t, &w);
