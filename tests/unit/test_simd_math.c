@@ -206,6 +206,123 @@ static void test_transpose(void **state) {
     at_each_level(transpose_exact);
 }
 
+/* One window of attention in plain loops of double, to compare with. */
+enum { TOKENS = 64, FEATURES = 40 };
+static float qkv[TOKENS * 3 * FEATURES], out[TOKENS * FEATURES], dout[TOKENS * FEATURES],
+    dqkv[TOKENS * 3 * FEATURES], bias[TOKENS * TOKENS], dbias[TOKENS * TOKENS], work[1 << 17];
+static double want_p[TOKENS][TOKENS], want_ds[TOKENS][TOKENS];
+
+static double dot(const float *a, const float *b, int n) {
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+static void plain_attn(const ark_attn_tile *t) {
+    const int T = t->tokens, D = t->dim;
+    for (int i = 0; i < T; i++) {
+        double top = -INFINITY, sum = 0.0, mean = 0.0;
+        for (int j = 0; j < T; j++) {
+            double mask = t->region && t->region[i] != t->region[j] ? -100.0 : 0.0;
+            want_p[i][j] = (double)t->scale * dot(qkv + i * 3 * D, qkv + j * 3 * D + D, D) + mask +
+                           (double)bias[i * t->ld_score + j];
+            top = fmax(top, want_p[i][j]);
+        }
+        for (int j = 0; j < T; j++) {
+            sum += want_p[i][j] = exp(want_p[i][j] - top);
+        }
+        for (int j = 0; j < T; j++) {
+            want_p[i][j] /= sum;
+            mean += want_p[i][j] * dot(dout + i * D, qkv + j * 3 * D + 2 * D, D);
+        }
+        for (int j = 0; j < T; j++) {
+            want_ds[i][j] = want_p[i][j] * (dot(dout + i * D, qkv + j * 3 * D + 2 * D, D) - mean);
+        }
+    }
+}
+
+static void assert_attn(const ark_attn_tile *t) {
+    const int T = t->tokens, D = t->dim;
+    for (int i = 0; i < T; i++) {
+        for (int d = 0; d < D; d++) {
+            double o = 0.0, dq = 0.0, dk = 0.0, dv = 0.0;
+            for (int j = 0; j < T; j++) {
+                o += want_p[i][j] * (double)qkv[(j * 3 + 2) * D + d];
+                dq += (double)t->scale * want_ds[i][j] * (double)qkv[(j * 3 + 1) * D + d];
+                dk += (double)t->scale * want_ds[j][i] * (double)qkv[j * 3 * D + d];
+                dv += want_p[j][i] * (double)dout[j * D + d];
+            }
+            assert_true(fabs(o - (double)out[i * D + d]) < 2e-5);
+            assert_true(fabs(dq - (double)dqkv[i * 3 * D + d]) < 2e-4);
+            assert_true(fabs(dk - (double)dqkv[(i * 3 + 1) * D + d]) < 2e-4);
+            assert_true(fabs(dv - (double)dqkv[(i * 3 + 2) * D + d]) < 2e-4);
+        }
+        for (int j = 0; j < T; j++) {
+            assert_true(fabs(want_ds[i][j] - (double)dbias[i * t->ld_score + j]) < 2e-4);
+        }
+    }
+}
+
+/* T tokens of D features, q up to `size`; with `masked`, every third token sees only its like. */
+static void attn_case(const ark_simd *k, int T, int D, float size, bool masked) {
+    int32_t token[TOKENS], region[TOKENS] = {0};
+    ark_rng rng = ark_rng_at(1, ARK_RNG_TEST, 11, 0, 0);
+    const int side = (T + k->lanes - 1) / k->lanes * k->lanes;
+    for (int i = 0; i < T; i++) {
+        token[i] = i;
+        region[i] = i % 3 == 0;
+        for (int j = 0; j < side; j++) {
+            bias[i * side + j] = j < T ? ark_rng_f32(&rng) : -1e30f;
+            dbias[i * side + j] = 0.0f;
+        }
+    }
+    for (int i = 0; i < T * 3 * D; i++) {
+        qkv[i] = (2.0f * ark_rng_f32(&rng) - 1.0f) * (i % (3 * D) < D ? size : 1.0f);
+        dout[i / 3] = ark_rng_f32(&rng) - 0.5f;
+    }
+    ark_attn_tile t = {.tokens = T,
+        .dim = D,
+        .ld_score = side,
+        .scale = 0.25f,
+        .dtype = ARK_F32,
+        .row = D,
+        .ld_dim = (D + k->lanes - 1) / k->lanes * k->lanes,
+        .token = token,
+        .region = masked ? region : NULL,
+        .bias = bias,
+        .qkv = qkv,
+        .out = out,
+        .work = work};
+    k->attn_forward(&t);
+    t.dout = dout;
+    t.dqkv = dqkv;
+    t.dbias = dbias;
+    k->attn_backward(&t);
+    plain_attn(&t);
+    assert_attn(&t);
+    /* A query that is not a number spoils its own row and no other. */
+    qkv[(T - 1) * 3 * D] = NAN;
+    k->attn_forward(&t);
+    for (int i = 0; i < T * D; i++) {
+        assert_true(isnan(out[i]) == (i / D == T - 1));
+    }
+}
+
+static void attn_right(const ark_simd *k) {
+    const int sides[] = {1, 2, 3, 4, 5, 7, 8}, dims[] = {3, 8, 32, 37};
+    for (int i = 0; i < 28; i++) {
+        attn_case(k, sides[i % 7] * sides[i % 7], dims[i / 7], 1.0f, i % 2 == 0);
+    }
+    attn_case(k, 49, 32, 60.0f, true); /* scores of hundreds: a masked token may win, weights vanish */
+}
+
+static void test_attn(void **state) {
+    (void)state;
+    at_each_level(attn_right);
+}
+
 static void test_unknown_level(void **state) {
     (void)state;
     const ark_simd *k = NULL;
@@ -249,6 +366,7 @@ int main(void) {
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_attn),
         cmocka_unit_test(test_unknown_level),
         cmocka_unit_test(test_rows),
     };

@@ -14,7 +14,7 @@ enum { ARK_SIMD_PAD = 16 }; /* floats: rows of padded tiles are multiples of the
 typedef struct ark_attn_tile {
     int tokens;            /* T */
     int dim;               /* D, features of a head */
-    int ld_score, ld_dim;  /* T and D rounded up to ARK_SIMD_PAD */
+    int ld_score, ld_dim;  /* T and D rounded up to the level's lanes */
     float scale;           /* D^-0.5 */
     ark_dtype dtype;       /* of qkv, out and their gradients */
     int64_t row;           /* C: elements of a row of out; a row of qkv has 3C */
@@ -31,6 +31,8 @@ typedef struct ark_attn_tile {
     float *dbias;          /* (T,ld_score): sum of score gradients, +=, or NULL */
     float *dqkv_bias;      /* (3,D): gradients that reach padding tokens, +=, or NULL */
     float *work;           /* ark_attn_work(tokens, dim) floats */
+    /* The tile that comes after, whose rows are brought near meanwhile, or NULL. */
+    const struct ark_attn_tile *next;
 } ark_attn_tile;
 
 /* c (m, one panel; ldc) = start + a b, or += that; then y = act(c). b is packed: (k, cols) with cols as
@@ -54,15 +56,16 @@ static inline int64_t ark_simd_pad(int64_t n) {
     return (n + ARK_SIMD_PAD - 1) / ARK_SIMD_PAD * ARK_SIMD_PAD;
 }
 
-/* Floats of workspace for one tile, backward included: T rows of q k v dout dq dk dv,
- * transposes of k and v, two score matrices. */
+/* Floats of workspace for one tile, backward included: T rows of q k dout, transposes of k and v, two score
+ * matrices, and a block of rows on their way out. */
 static inline int64_t ark_attn_work(int64_t tokens, int64_t dim) {
     int64_t rows = ark_simd_pad(tokens), cols = ark_simd_pad(dim);
-    return 7 * rows * cols + 2 * cols * rows + 2 * rows * rows;
+    return 5 * rows * cols + 2 * rows * rows + ARK_SIMD_PAD * cols;
 }
 
 typedef struct ark_simd {
     const char *level; /* "v2", "v3", "v4" */
+    int lanes;         /* floats of a vector; divides ARK_SIMD_PAD */
 #define ARK_SIMD(name, args) void(*name) args;
 #include "backend/cpu/simd.def"
 #undef ARK_SIMD

@@ -1,6 +1,6 @@
 /* window_attn: tasks are (chunk of windows, group of heads); the arithmetic of one window and head is
  * simd/attn.c. The heads of a token are neighbours in memory, so a task takes the heads of a window one after
- * another, and while one is computed the next is being fetched.
+ * another, and while one is computed the rows of the next are being fetched.
  *
  * In backward a chunk's sums for the bias table and for padding go to slots of its own,
  * and the slots are added in order. */
@@ -10,10 +10,12 @@
 #include <string.h>
 
 enum { QKV, TABLE, BIAS, FWD_CHUNKS = 128, BWD_CHUNKS = 32, WANTED_TASKS = 64, GROUP_FLOATS = 1 << 17 };
+enum { BWD_WINDOWS = 4 }; /* of a chunk, at least: the sums of its scores cost half a window to spread */
 
 /* Which token sits where, in which region, for all windows of the grid; made once. */
 typedef struct {
     int64_t heads, M, T, C, D, grid, windows;
+    int64_t side; /* T rounded up to the level's lanes: a row of scores */
     bool padded;
     bool *mixed;           /* (windows): several mask regions */
     int32_t *token;        /* (windows,T) row of the grid, -1 for padding */
@@ -42,7 +44,7 @@ static int strip(int64_t at, int64_t side, int64_t M, int64_t shift) {
 static void locate(const attention *a, const ark_node *n, int64_t H, int64_t W, int64_t window) {
     const int64_t M = a->M, shift = n->a.attn.shift;
     const int64_t Hp = ark_ceil_div(H, M) * M, Wp = ark_ceil_div(W, M) * M;
-    int32_t *token = a->token + window * a->T, *region = a->region + window * ark_simd_pad(a->T);
+    int32_t *token = a->token + window * a->T, *region = a->region + window * a->side;
     a->mixed[window] = false;
     for (int64_t i = 0; i < a->T; i++) {
         int64_t y = window / (Wp / M) * M + i / M, x = window % (Wp / M) * M + i % M;
@@ -52,26 +54,31 @@ static void locate(const attention *a, const ark_node *n, int64_t H, int64_t W, 
     }
 }
 
-static attention sizes(const ark_node *n) {
+static int64_t to_lanes(const ark_simd *k, int64_t n) {
+    return ark_ceil_div(n, k->lanes) * k->lanes;
+}
+
+static attention sizes(const ark_simd *k, const ark_node *n) {
     const int64_t *qkv = n->in[QKV]->dims;
     attention a = {.heads = n->a.attn.heads, .M = n->a.attn.window, .C = qkv[3] / 3, .grid = qkv[1] * qkv[2]};
     a.T = a.M * a.M;
     a.D = a.C / a.heads;
     a.windows = ark_ceil_div(qkv[1], a.M) * ark_ceil_div(qkv[2], a.M);
     a.padded = a.windows * a.T != a.grid;
-    int64_t side = ark_simd_pad(a.T), table = (2 * a.M - 1) * (2 * a.M - 1);
-    a.bias_floats = a.heads * a.T * side;
-    a.max_group = ark_max64(1, ark_min64(a.heads, GROUP_FLOATS / (a.T * side)));
-    a.thread_floats = ark_attn_work(a.T, a.D) + a.max_group * a.T * side;
+    a.side = to_lanes(k, a.T);
+    const int64_t table = (2 * a.M - 1) * (2 * a.M - 1), square = a.T * a.side;
+    a.bias_floats = ark_simd_pad(a.heads * square);
+    a.max_group = ark_max64(1, ark_min64(a.heads, GROUP_FLOATS / square));
+    a.thread_floats = ark_attn_work(a.T, a.D) + ark_simd_pad(a.max_group * square);
     a.slot_floats = ark_simd_pad(table + 3 * a.D);
     return a;
 }
 
 /* One block: the struct, then its arrays. */
 ark_status ark_cpu_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
-    attention a = sizes(n);
+    attention a = sizes(ark_cpu_of(dev)->simd, n);
     const size_t places = (size_t)(a.windows * a.T), pairs = (size_t)(a.T * a.T);
-    const size_t regions = (size_t)(a.windows * ark_simd_pad(a.T));
+    const size_t regions = (size_t)(a.windows * a.side);
     char *block = ark_calloc(
         1, sizeof a + (places + regions + pairs) * sizeof(int32_t) + (size_t)a.windows * sizeof(bool));
     if (!block) {
@@ -102,7 +109,7 @@ static void bias_task(void *ctx, int64_t head, int thread) {
     (void)thread;
     const job *j = ctx;
     const attention *a = j->a;
-    const int64_t side = ark_simd_pad(a->T);
+    const int64_t side = a->side;
     const float *table = ark_ptr(j->c, j->n->in[TABLE]);
     float *bias = j->bias + head * a->T * side;
     for (int64_t i = 0; i < a->T; i++) {
@@ -131,12 +138,12 @@ static job job_of(const ark_call *c, const ark_node *n) {
 static ark_attn_tile tile_of(const job *j, int64_t index, int64_t head, int thread) {
     const attention *a = j->a;
     const ark_tensor *qkv = j->n->in[QKV];
-    int64_t sample = index / a->windows, window = index % a->windows, side = ark_simd_pad(a->T);
+    int64_t sample = index / a->windows, window = index % a->windows, side = a->side;
     return (ark_attn_tile){
         .tokens = (int)a->T,
         .dim = (int)a->D,
         .ld_score = (int)side,
-        .ld_dim = (int)ark_simd_pad(a->D),
+        .ld_dim = (int)to_lanes(ark_simd_of(j->c), a->D),
         .scale = (float)(1.0 / sqrt((double)a->D)),
         .dtype = qkv->dtype,
         .row = a->C,
@@ -161,7 +168,7 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
         ark_attn_tile t = tile_of(j, from + i / heads, head + i % heads, thread);
         ark_attn_tile next =
             tile_of(j, ark_min64(from + (i + 1) / heads, to - 1), head + (i + 1) % heads, thread);
-        k->attn_fetch(&next);
+        t.next = &next;
         k->attn_forward(&t);
     }
 }
@@ -197,7 +204,7 @@ static void bwd_task(void *ctx, int64_t task, int thread) {
     const int64_t chunk = task / j->groups, total = j->c->batch * a->windows;
     const int64_t head = task % j->groups * j->group, heads = ark_min64(j->group, a->heads - head);
     const int64_t from = ark_piece(total, j->chunks, chunk), to = ark_piece(total, j->chunks, chunk + 1);
-    const int64_t side = ark_simd_pad(a->T), square = a->T * side;
+    const int64_t side = a->side, square = a->T * side;
     float *slots = j->slots + (chunk * a->heads + head) * a->slot_floats;
     float *dbias = j->threads + a->thread_floats * thread + ark_attn_work(a->T, a->D);
     memset(slots, 0, (size_t)(heads * a->slot_floats) * sizeof *slots);
@@ -207,7 +214,7 @@ static void bwd_task(void *ctx, int64_t task, int thread) {
         ark_attn_tile t =
             grad_tile(j, from + i / heads, head + h, thread, dbias + h * square, slots + h * a->slot_floats);
         ark_attn_tile next = grad_tile(j, after, head + n, thread, NULL, slots);
-        k->attn_fetch(&next);
+        t.next = &next;
         k->attn_backward(&t);
     }
     for (int64_t h = 0; h < heads; h++, slots += a->slot_floats, dbias += square) {
@@ -241,7 +248,7 @@ static void reduce_task(void *ctx, int64_t head, int thread) {
 
 ark_status ark_cpu_window_attn_bwd(const ark_call *c, const ark_node *n) {
     job j = job_of(c, n);
-    j.chunks = ark_min64(BWD_CHUNKS, c->batch * j.a->windows);
+    j.chunks = ark_min64(BWD_CHUNKS, ark_ceil_div(c->batch * j.a->windows, BWD_WINDOWS));
     group_heads(&j);
     ark_parallel(c->dev->threads, j.chunks * j.groups, bwd_task, &j);
     ark_parallel(c->dev->threads, j.a->heads, reduce_task, &j);
