@@ -106,15 +106,21 @@ static void fetch_next(const ark_panel_product *p, int64_t i) {
     }
 }
 
-/* y = act(c) for some rows, just written and still in the nearest cache. */
+/* y = act(c) for some rows, just written and still in the nearest cache. In one loop here rather than by calls of
+ * the flat kernels: their constants would be loaded anew for every row. */
 static void activate(const ark_panel_product *p, int64_t i, int64_t rows) {
+    if (p->act == ARK_ACT_RELU) {
+        for (int64_t r = i; r < i + rows; r++) {
+            ARK_FN(relu)(p->y + r * p->ldc, p->c + r * p->ldc, ARK_PANEL);
+        }
+        return;
+    }
     for (int64_t r = i; r < i + rows; r++) {
         const float *c = p->c + r * p->ldc;
         float *y = p->y + r * p->ldc;
-        if (p->act == ARK_ACT_GELU) {
-            ARK_FN(gelu)(y, c, ARK_PANEL);
-        } else {
-            ARK_FN(relu)(y, c, ARK_PANEL);
+#pragma omp simd
+        for (int j = 0; j < ARK_PANEL; j++) {
+            y[j] = ark_gelu1(c[j]);
         }
     }
 }
