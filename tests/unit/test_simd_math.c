@@ -150,40 +150,6 @@ static void fill(float *v, int64_t n, uint64_t stream) {
     }
 }
 
-/* Every remainder of rows and columns, both orientations of a, set and added. */
-static void gemm_exact(const ark_simd *k) {
-    enum { MAX_M = 27, MAX_N = 83, K = 19, LD = 90 };
-    static float a[MAX_M * K], b[K * LD], c[MAX_M * LD], before[MAX_M * LD];
-    fill(a, MAX_M * K, 1);
-    fill(b, K * LD, 2);
-    fill(before, MAX_M * LD, 3);
-    for (int m = 1; m <= MAX_M; m++) {
-        for (int n = 1; n <= MAX_N; n += n < 40 ? 1 : 7) {
-            bool turned = m % 2, accumulate = n % 2;
-            memcpy(c, before, sizeof c);
-            k->gemm(c, LD, a, turned ? 1 : K, turned ? MAX_M : 1, b, LD, m, n, K, accumulate);
-            for (int i = 0; i < MAX_M; i++) {
-                for (int j = 0; j < LD; j++) {
-                    double want = (double)before[i * LD + j];
-                    if (i < m && j < n) {
-                        want = accumulate ? want : 0.0;
-                        for (int l = 0; l < K; l++) {
-                            want +=
-                                (double)(turned ? a[l * MAX_M + i] : a[i * K + l]) * (double)b[l * LD + j];
-                        }
-                    }
-                    assert_true(fabs((double)c[i * LD + j] - want) < 4e-6);
-                }
-            }
-        }
-    }
-}
-
-static void test_gemm(void **state) {
-    (void)state;
-    at_each_level(gemm_exact);
-}
-
 static void transpose_exact(const ark_simd *k) {
     enum { ROWS = 53, COLS = 37, LDS = 40, LDD = 64 };
     static float src[ROWS * LDS], dst[COLS * LDD];
@@ -364,7 +330,6 @@ int main(void) {
         cmocka_unit_test(test_gelu_place),
         cmocka_unit_test(test_gelu_grad),
         cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_attn),
         cmocka_unit_test(test_unknown_level),
