@@ -106,8 +106,8 @@ static void fetch_next(const ark_panel_product *p, int64_t i) {
     }
 }
 
-/* y = act(c) for some rows, just written and still in the nearest cache. In one loop here rather than by calls of
- * the flat kernels: their constants would be loaded anew for every row. */
+/* y = act(c) for some rows, just written and still in the nearest cache. One loop instead of calls of the
+ * flat kernels, whose constants would be loaded anew for every row. */
 static void activate(const ark_panel_product *p, int64_t i, int64_t rows) {
     if (p->act == ARK_ACT_RELU) {
         for (int64_t r = i; r < i + rows; r++) {
