@@ -55,7 +55,7 @@ if(ARK_ONEDNN AND ARK_OPENMP)
     target_compile_definitions(ark_deps INTERFACE ARK_HAVE_ONEDNN=1)
     set(ark_summary "${ark_summary}\n  oneDNN ${dnnl_version}")
 else()
-    set(ark_summary "${ark_summary}\n  oneDNN off (own matrix products)")
+    set(ark_summary "${ark_summary}\n  oneDNN off (own products of bfloat16 too)")
 endif()
 
 function(ark_print_summary)

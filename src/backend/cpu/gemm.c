@@ -74,8 +74,7 @@ static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
            x->act == y->act;
 }
 
-/* ---- scratch of a product done here: a's block, up to BLOCK_N columns of b, the same widened, c's
- * block --- */
+/* ---- scratch of a product done here: a's block, columns of b, the same widened, c's block ---------- */
 
 /* A turned product may be run with a longer sum than described. */
 static int64_t block_sum(const ark_gemm_desc *d) {
@@ -117,11 +116,12 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
     *g = (ark_gemm){.desc = *d, .pool = p};
     if (d->in == ARK_BF16 && p->onednn) {
         ark_status st = ark_onednn_product_new(p->onednn, d, &g->scratch, &g->onednn);
-        if (st != ARK_OK) {
+        if (st == ARK_ENOMEM) {
             ark_free(g);
             return st;
         }
-    } else {
+    }
+    if (!g->onednn) { /* also what oneDNN has no kernel for, say because its environment lowers the level */
         g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
         g->copies_a = d->ta || d->in == ARK_BF16 || collides(d);
         g->stage_cols = (d->n + p->panel - 1) / p->panel * p->panel;

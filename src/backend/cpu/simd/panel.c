@@ -167,8 +167,7 @@ ARK_INLINE void fetch_row(const float *s, int64_t n) {
     }
 }
 
-/* One row of src into its groups. `spill` more floats than a group has may be written: they are the next
- * l's. */
+/* One row of src into its groups. `spill` floats more than a group has may be written: the next l's. */
 ARK_INLINE void pack_row(float *restrict d, int64_t ldd, const float *restrict s, int64_t m, int64_t spill) {
     int64_t i = 0;
     for (; i + ROWS + spill <= m; i += ROWS, d += ldd) {
@@ -186,7 +185,9 @@ void ARK_FN(pack_rows)(
     float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
     enum { SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
     for (int64_t l = 0; l + 1 < k; l++) {
-        fetch_row(src + (l + AHEAD) * lds, l + AHEAD < k ? m : 0);
+        if (l + AHEAD < k) {
+            fetch_row(src + (l + AHEAD) * lds, m);
+        }
         pack_row(dst + l * ROWS, ldd, src + l * lds, m, SPILL);
     }
     pack_row(dst + (k - 1) * ROWS, ldd, src + (k - 1) * lds, m, 0);
@@ -198,7 +199,9 @@ void ARK_FN(pack_panels)(
     for (int64_t l = 0; l < k; l++) {
         const float *s = src + l * lds;
         float *d = dst + l * ARK_PANEL;
-        fetch_row(s + AHEAD * lds, l + AHEAD < k ? n : 0);
+        if (l + AHEAD < k) {
+            fetch_row(s + AHEAD * lds, n);
+        }
         for (int64_t j = 0; j < whole; j += ARK_PANEL, d += apart) {
             memcpy(d, s + j, ARK_PANEL * sizeof *d);
         }
