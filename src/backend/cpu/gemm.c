@@ -1,4 +1,4 @@
-/* Matrix products by blocks: BLOCK_K of the sum at a time, and of those up to BLOCK_M rows, so that the
+/* Matrix products by blocks: BLOCK_K of the sum at a time, and of those so many rows that the
  * block of a stays in the second-level cache (256 x 384 floats are 393 kB) while panels of b pass
  * through the first (384 x 16 floats are 24 kB). c is read and written once per BLOCK_K, eight bytes for
  * 768 operations. The activation is applied to each tile of c as it is finished. */
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { BLOCK_M = 256, BLOCK_K = 384, BLOCK_N = 64, LINE = 1024 };
+enum { BLOCK_K = 384, BLOCK_A = 256 * BLOCK_K, BLOCK_N = 64, LINE = 1024 };
 
 struct ark_gemm {
     ark_gemm_desc desc;
@@ -21,6 +21,7 @@ struct ark_gemm {
     size_t scratch;
     bool staged;        /* c is made in scratch: it is bf16, or its last panel is not a whole one */
     bool copies_a;      /* a's block is brought together in scratch */
+    int64_t block_m;    /* rows of a block: whole tiles, about BLOCK_A elements of a, blocks of one size */
     int64_t stage_cols; /* n in whole panels */
 };
 
@@ -30,11 +31,6 @@ struct ark_gemm_pool {
     int rows, panel;    /* of a tile */
     ark_gemm *first;
 };
-
-/* Rows of a block: whole tiles. */
-static int64_t block_rows(const ark_gemm_pool *p) {
-    return BLOCK_M / p->rows * p->rows;
-}
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -76,25 +72,29 @@ static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
 
 /* ---- scratch of a product done here: a's block, columns of b, the same widened, c's block ---------- */
 
-/* A turned product may be run with a longer sum than described. */
-static int64_t block_sum(const ark_gemm_desc *d) {
-    return d->ta ? BLOCK_K : smaller(BLOCK_K, d->k);
+static int64_t whole(int64_t n, int64_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static int64_t block_rows(const ark_gemm *g) {
+    const int64_t m = g->desc.m, tile = g->pool->rows;
+    int64_t most = whole(BLOCK_A / smaller(BLOCK_K, g->desc.k), tile), blocks = (m + most - 1) / most;
+    return whole((m + blocks - 1) / blocks, tile);
 }
 
 static int64_t a_floats(const ark_gemm *g) {
-    int64_t rows = g->pool->rows, all = (g->desc.m + rows - 1) / rows * rows;
-    return g->copies_a ? smaller(block_rows(g->pool), all) * block_sum(&g->desc) : 0;
+    return g->copies_a ? g->block_m * smaller(BLOCK_K, g->desc.k) : 0;
 }
 
 static int64_t b_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
-    return smaller(BLOCK_K, k) * smaller(BLOCK_N, (n + p->panel - 1) / p->panel * p->panel);
+    return smaller(BLOCK_K, k) * smaller(BLOCK_N, whole(n, p->panel));
 }
 
 static size_t own_scratch(const ark_gemm *g) {
     const ark_gemm_desc *d = &g->desc;
-    int64_t panels = d->packed ? 0 : b_floats(g->pool, block_sum(d), d->n);
-    int64_t floats = a_floats(g) + panels + (d->in == ARK_BF16 ? panels + BLOCK_M : 0);
-    floats += g->staged ? smaller(block_rows(g->pool), d->m) * g->stage_cols : 0;
+    int64_t panels = d->packed ? 0 : b_floats(g->pool, d->k, d->n);
+    int64_t floats = a_floats(g) + panels + (d->in == ARK_BF16 ? panels + g->block_m : 0);
+    floats += g->staged ? g->block_m * g->stage_cols : 0;
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
 }
 
@@ -124,7 +124,8 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
     if (!g->onednn) { /* also what oneDNN has no kernel for, say because its environment lowers the level */
         g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
         g->copies_a = d->ta || d->in == ARK_BF16 || collides(d);
-        g->stage_cols = (d->n + p->panel - 1) / p->panel * p->panel;
+        g->block_m = block_rows(g);
+        g->stage_cols = whole(d->n, p->panel);
         g->scratch = own_scratch(g);
     }
     g->next = p->first;
@@ -184,7 +185,7 @@ int64_t ark_gemm_pack_tasks(int64_t n) {
 }
 
 int64_t ark_gemm_packed_floats(const ark_gemm_pool *p, int64_t k, int64_t n) {
-    return (n + p->panel - 1) / p->panel * p->panel * k;
+    return whole(n, p->panel) * k;
 }
 
 size_t ark_gemm_pack_scratch(const ark_gemm_pool *p, const ark_packing *w) {
@@ -329,14 +330,18 @@ static void multiply(const run *r) {
 
 static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch) {
     const ark_gemm_desc *d = &g->desc;
-    run r = {.g = g, .args = args, .simd = g->pool->simd, .a = scratch, .k = args->k ? args->k : d->k};
-    int64_t panels = d->packed ? 0 : b_floats(g->pool, block_sum(d), d->n);
+    run r = {.g = g,
+        .args = args,
+        .simd = g->pool->simd,
+        .a = scratch,
+        .k = args->k ? smaller(args->k, d->k) : d->k};
+    int64_t panels = d->packed ? 0 : b_floats(g->pool, d->k, d->n);
     r.b = r.a + a_floats(g);
     r.wide = r.b + panels;
     r.line = r.wide + (d->in == ARK_BF16 ? panels : 0);
-    r.stage = r.line + (d->in == ARK_BF16 ? BLOCK_M : 0);
+    r.stage = r.line + (d->in == ARK_BF16 ? g->block_m : 0);
     for (r.i = 0; r.i < d->m; r.i += r.m) {
-        r.m = smaller(block_rows(g->pool), d->m - r.i);
+        r.m = smaller(g->block_m, d->m - r.i);
         if (g->staged && d->accumulate) {
             stage_in(&r);
         }

@@ -34,7 +34,7 @@ typedef struct ark_gemm_args {
     const float *bias; /* ignored unless the description has it */
     void *c;           /* with an activation: the pre-activation */
     void *y;           /* act(c), may be c; ignored without an activation */
-    int64_t k; /* instead of the description's k, for a turned a and where ark_gemm_packs; 0: as described */
+    int64_t k;         /* if not 0: a shorter sum than described, where a is turned and ark_gemm_packs */
 } ark_gemm_args;
 
 /** Products that at most `threads` threads will run at a time; k as picked by ark_simd_pick, whose level also

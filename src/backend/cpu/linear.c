@@ -67,11 +67,12 @@ static ark_status prepare_dx(
     return want(pool, d, &l->dx[size][kind], scratch);
 }
 
-/* dW (N,K) tile += dz (rows,N)^T x (rows,K) */
-static ark_status prepare_dw(ark_linear *l, ark_gemm_pool *pool, int size, int kn, int kk, size_t *scratch) {
+/* dW (N,K) tile += dz (rows,N)^T x (rows,K): rows of a piece, or all of them in one product (see dw_task) */
+static ark_status prepare_dw(
+    ark_linear *l, ark_gemm_pool *pool, int64_t rows, int kn, int kk, const ark_gemm **out, size_t *scratch) {
     ark_gemm_desc d = {.m = ark_panel_width(&l->dw_n, kn),
         .n = ark_panel_width(&l->dw_k, kk),
-        .k = l->cut.rows[size],
+        .k = rows,
         .ta = true,
         .lda = l->N,
         .ldb = l->K,
@@ -79,7 +80,7 @@ static ark_status prepare_dw(ark_linear *l, ark_gemm_pool *pool, int size, int k
         .in = l->in,
         .out = ARK_F32,
         .accumulate = true};
-    return want(pool, d, &l->dw[size][kn][kk], scratch);
+    return want(pool, d, out, scratch);
 }
 
 static ark_status prepare_products(ark_linear *l, ark_gemm_pool *pool, const ark_node *n, size_t *scratch) {
@@ -93,7 +94,9 @@ static ark_status prepare_products(ark_linear *l, ark_gemm_pool *pool, const ark
             }
             for (int kk = 0; n->want_grad[W] && kk < 2; kk++) {
                 if (ark_panel_width(&l->dw_n, kind) > 0 && ark_panel_width(&l->dw_k, kk) > 0) {
-                    ARK_TRY(prepare_dw(l, pool, size, kind, kk, scratch));
+                    int64_t rows =
+                        l->packs && !l->groups ? ark_rows(n->in[X], n->in[X]->dims[0]) : l->cut.rows[size];
+                    ARK_TRY(prepare_dw(l, pool, rows, kind, kk, &l->dw[size][kind][kk], scratch));
                 }
             }
         }

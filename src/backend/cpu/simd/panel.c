@@ -167,30 +167,45 @@ ARK_INLINE void fetch_row(const float *s, int64_t n) {
     }
 }
 
-/* One row of src into its groups. `spill` floats more than a group has may be written: the next l's. */
-ARK_INLINE void pack_row(float *restrict d, int64_t ldd, const float *restrict s, int64_t m, int64_t spill) {
-    int64_t i = 0;
-    for (; i + ROWS + spill <= m; i += ROWS, d += ldd) {
-        memcpy(d, s + i, (size_t)(ROWS + spill) * sizeof *d);
+enum { CHUNK = 8, SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
+
+/* Rows [l,end) of src into one group. Whole vectors are stored, which spill into what the next row overwrites. */
+ARK_INLINE void pack_group(float *restrict d, const float *restrict s, int64_t lds, int64_t l, int64_t end) {
+    for (; l < end; l++) {
+        memcpy(d + l * ROWS, s + l * lds, (ROWS + SPILL) * sizeof *d);
     }
-    for (; i < m; i += ROWS, d += ldd) {
-        for (int64_t r = i; r < m && r < i + ROWS; r++) {
-            d[r - i] = s[r];
+}
+
+/* The same exactly, for up to ROWS columns. */
+ARK_INLINE void pack_exactly(
+    float *restrict d, const float *restrict s, int64_t lds, int64_t l, int64_t end, int64_t cols) {
+    for (; l < end; l++) {
+        for (int64_t i = 0; i < cols; i++) {
+            d[l * ROWS + i] = s[l * lds + i];
         }
     }
 }
 
-/* Whole vectors are stored, except for the last l, whose neighbour is the next group's first. */
+/* A few rows at a time, group after group: rows alone would write to as many places as there are groups, which
+ * lie a multiple of a power of two apart and push each other out of the cache. Meanwhile the next rows are fetched. */
 void ARK_FN(pack_rows)(
     float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
-    enum { SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
-    for (int64_t l = 0; l + 1 < k; l++) {
-        if (l + AHEAD < k) {
-            fetch_row(src + (l + AHEAD) * lds, m);
+    for (int64_t from = 0; from < k; from += CHUNK) {
+        const int64_t to = from + CHUNK < k ? from + CHUNK : k, ahead = to + CHUNK < k ? to + CHUNK : k;
+        const int64_t spilling = to < k ? to : k - 1; /* the last row of all has no next one */
+        for (int64_t i = 0, g = 0; i < m; i += ROWS, g++) {
+            for (int64_t l = to; l < ahead && i % LINE_FLOATS < ROWS; l++) {
+                __builtin_prefetch(src + l * lds + i, 0, 3);
+            }
+            float *d = dst + g * ldd;
+            if (i + ROWS + SPILL <= m) {
+                pack_group(d, src + i, lds, from, spilling);
+                pack_exactly(d, src + i, lds, spilling, to, ROWS);
+            } else {
+                pack_exactly(d, src + i, lds, from, to, m - i < ROWS ? m - i : ROWS);
+            }
         }
-        pack_row(dst + l * ROWS, ldd, src + l * lds, m, SPILL);
     }
-    pack_row(dst + (k - 1) * ROWS, ldd, src + (k - 1) * lds, m, 0);
 }
 
 void ARK_FN(pack_panels)(
