@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # The table of docs/performance.md: arkfm beside what else one could use, in turn, on this machine.
 #
-#   bench/compare.sh [--quick] [--rows LIST] [--rounds N] [--threads N] [--limit S] [--json FILE] > table.md
+#   bench/compare.sh [--quick] [--rows LIST] [--rounds N] [--threads N] [--limit S]
+#                    [--limit-bf16 S] [--json FILE] > table.md
 #
 #   --rows LIST   of step,infer,large,memory,data,start,threads (default: all)
 #   --rounds N    how often every contender gets its turn; medians count (default 5, at least 5 for a table to keep)
 #   --threads N   threads of every contender (default 2)
 #   --limit S     seconds after which a run (start, export of the model in the first turn, warm-ups, timed steps) is
 #                 given up and reported as such (default 600)
+#   --limit-bf16 S  the same for peers in bf16, which take minutes a step where the processor has no bf16
+#                 instructions (default: as --limit)
 #   --quick       one round of the smallest rows, to see that all works; no table to keep
 #   --json FILE   every run and every row, too
 #
@@ -22,7 +25,7 @@ ARKFM=${ARKFM:-build/release/arkfm}
 PEER_PYTHON=${PEER_PYTHON:-python3}
 PEERS=${PEERS:-../shared/peers}
 rows=step,infer,large,memory,data,start,threads
-rounds=5 threads=2 limit=600 quick='' json=''
+rounds=5 threads=2 limit=600 limit_bf16='' allowed='' quick='' json=''
 
 usage() {
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
@@ -40,12 +43,14 @@ while (($#)); do
     --rounds) rounds=${2?} ;;
     --threads) threads=${2?} ;;
     --limit) limit=${2?} ;;
+    --limit-bf16) limit_bf16=${2?} ;;
     --json) json=${2?} ;;
     *) usage ;;
     esac
     shift 2
 done
-[[ $rounds =~ ^[1-9][0-9]*$ && $threads =~ ^[1-9][0-9]*$ && $limit =~ ^[1-9][0-9]*$ ]] || usage
+limit_bf16=${limit_bf16:-$limit}
+[[ "$rounds $threads $limit $limit_bf16" =~ ^([1-9][0-9]*\ ?){4}$ ]] || usage
 for row in ${rows//,/ }; do
     [[ ,step,infer,large,memory,data,start,threads, == *",$row,"* ]] || usage
 done

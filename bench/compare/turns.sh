@@ -20,10 +20,10 @@ high_water() {
     awk '/^VmHWM/ { print 1024 * $2 }' "/proc/$1/status" 2> /dev/null || true
 }
 
-# run_limited COMMAND...: output in $tmp/out and $tmp/err; 124 after $limit seconds, and then the memory it had taken
+# run_limited COMMAND...: output in $tmp/out and $tmp/err; 124 after $allowed seconds, and then the memory it had taken
 # until then in $tmp/rss
 run_limited() {
-    local end=$((SECONDS + limit)) status=0
+    local end=$((SECONDS + allowed)) status=0
     : > "$tmp/rss"
     setsid "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null &
     running=$!
@@ -46,7 +46,7 @@ reason() {
     local status=$1 word
     word=$(sed -n 's/^.*No module named .\([A-Za-z_]*\).*$/\1/p' "$tmp/err" | head -n 1)
     if ((status == 124)); then
-        echo "> limit ($limit s)"
+        echo "> limit ($allowed s)"
     elif ((status == 127)) || grep -q "can't open file" "$tmp/err"; then
         echo 'absent'
     elif ((status == 2)); then
@@ -86,7 +86,8 @@ take_turns() {
     for ((round = 1; round <= rounds; round++)); do
         for i in "${!names[@]}"; do
             [[ -z ${out[$i]:-} ]] || continue
-            status=0
+            status=0 allowed=$limit
+            [[ ${names[i]} == arkfm* || ${names[i]} != *bf16* ]] || allowed=$limit_bf16
             eval "command=(${commands[i]})"
             say "$group, round $round of $rounds: ${names[i]}"
             run_limited "${command[@]}" || status=$?

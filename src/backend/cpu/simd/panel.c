@@ -159,7 +159,7 @@ void ARK_FN(panel)(const ark_panel_product *p) {
 }
 
 /* Rows to be packed are short pieces of long ones: too short for the processor to guess what comes. */
-enum { AHEAD = 6 };
+enum { AHEAD = 12 };
 
 ARK_INLINE void fetch_row(const float *s, int64_t n) {
     for (int64_t i = 0; i < n; i += LINE_FLOATS) {
@@ -169,7 +169,8 @@ ARK_INLINE void fetch_row(const float *s, int64_t n) {
 
 enum { CHUNK = 8, SPILL = (ARK_LANES - ROWS % ARK_LANES) % ARK_LANES };
 
-/* Rows [l,end) of src into one group. Whole vectors are stored, which spill into what the next row overwrites. */
+/* Rows [l,end) of src into one group. Whole vectors are stored, which spill into what the next row
+ * overwrites. */
 ARK_INLINE void pack_group(float *restrict d, const float *restrict s, int64_t lds, int64_t l, int64_t end) {
     for (; l < end; l++) {
         memcpy(d + l * ROWS, s + l * lds, (ROWS + SPILL) * sizeof *d);
@@ -186,8 +187,9 @@ ARK_INLINE void pack_exactly(
     }
 }
 
-/* A few rows at a time, group after group: rows alone would write to as many places as there are groups, which
- * lie a multiple of a power of two apart and push each other out of the cache. Meanwhile the next rows are fetched. */
+/* A few rows at a time, group after group: rows alone would write to as many places as there are groups,
+ * which lie a multiple of a power of two apart and push each other out of the cache. Meanwhile the next
+ * rows are fetched. */
 void ARK_FN(pack_rows)(
     float *restrict dst, int64_t ldd, const float *restrict src, int64_t lds, int64_t m, int64_t k) {
     for (int64_t from = 0; from < k; from += CHUNK) {
