@@ -177,22 +177,22 @@ static void scatter(
     }
 }
 
-/* turned (ld_dim,ld_score) = an operand with its rows as columns, zeros in the padding columns. `rows`
- * (T,ld_dim) gets the rows as they are, or, when it is NULL, they pass through `four` (4,ld_dim). ld_score
+/* turned (ld_dim,ld_score) = an operand with its rows as columns, zeros in the padding columns. With `keep`,
+ * `rows` (T,ld_dim) gets the rows as they are; otherwise they only pass through `four` (4,ld_dim). ld_score
  * is a multiple of four on every level, ld_dim too. */
 static void gather_turned(
-    float *turned, float *rows, float *four, const ark_attn_tile *t, operand o, const float *pad) {
+    float *turned, float *rows, bool keep, float *four, const ark_attn_tile *t, operand o, const float *pad) {
     const int T = t->tokens, S = t->ld_score, L = t->ld_dim;
     for (int i = 0; i < S; i += 4) {
         const int n = T - i < 4 ? T - i : 4;
-        float *to = rows && n == 4 ? rows + (int64_t)i * L : four;
+        float *to = keep && n == 4 ? rows + (int64_t)i * L : four;
         if (n < 4) {
             memset(four, 0, 4 * (size_t)L * sizeof *four);
         }
         if (n > 0) {
             gather(to, t, o, pad, i, i + n, 1.0f);
         }
-        if (rows && n > 0 && n < 4) {
+        if (keep && n > 0 && n < 4) {
             memcpy(rows + (int64_t)i * L, four, (size_t)(n * L) * sizeof *four);
         }
         ark_turn_rows(turned + i, S, to, L, L / 4);
@@ -246,7 +246,7 @@ void ARK_FN(attn_forward)(const ark_attn_tile *t) {
     w.e = take(&work, TALL * S);
     w.kt = take(&work, L * S);
     w.v = take(&work, t->tokens * L);
-    gather_turned(w.kt, NULL, w.rows, t, part(t->qkv, t, K), pad_bias(t, K));
+    gather_turned(w.kt, w.rows, false, w.rows, t, part(t->qkv, t, K), pad_bias(t, K));
     gather(w.v, t, part(t->qkv, t, V), pad_bias(t, V), 0, t->tokens, 1.0f);
     EACH_BLOCK(forward, t, &w);
 }
@@ -263,8 +263,8 @@ void ARK_FN(attn_backward)(const ark_attn_tile *t) {
     w.dout = take(&work, T * L);
     w.e = take(&work, T * S);
     w.ds = take(&work, T * S);
-    gather_turned(w.kt, w.k, w.rows, t, part(t->qkv, t, K), pad_bias(t, K));
-    gather_turned(w.vt, NULL, w.rows, t, part(t->qkv, t, V), pad_bias(t, V));
+    gather_turned(w.kt, w.k, true, w.rows, t, part(t->qkv, t, K), pad_bias(t, K));
+    gather_turned(w.vt, w.rows, false, w.rows, t, part(t->qkv, t, V), pad_bias(t, V));
     /* All rows at once, so that many misses of the nearest cache are under way together. */
     gather(w.q, t, part(t->qkv, t, Q), pad_bias(t, Q), 0, t->tokens, t->scale);
     gather(w.dout, t, whole(t->dout, t), NULL, 0, t->tokens, 1.0f);
