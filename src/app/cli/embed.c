@@ -101,6 +101,7 @@ static ark_status embed_batches(const args *a, const cli_model *m, cli_images *i
 static ark_status embed_images(const cli_ctx *c, args *a, cli_model *m, cli_images *im, result *r) {
     ARK_TRY(a->list ? cli_images_from_list(c, a->list, im) : cli_images_from_args(c, 1, im));
     im->skip = a->skip;
+    cli_model_bound(&a->model, im->n);
     ARK_TRY(cli_model_open(c, a->weights, &a->model, m));
     ARK_TRY(choose_layer(a, m->model, r));
     ARK_TRY(new_values(r, im->n));

@@ -50,6 +50,13 @@ int cli_find_head(const ark_net *net, const char *dataset);
 /** ARK_EINVAL: no such head; names those that the file has. */
 ark_status cli_no_head(const char *weights, const ark_net *net, const char *dataset) ARK_MUST_CHECK;
 
+/* No larger batch is planned than there are images. */
+static inline void cli_model_bound(cli_model_args *a, size_t images) {
+    if (images > 0 && images < (size_t)a->batch) {
+        a->batch = (int64_t)images;
+    }
+}
+
 /* Image files, read a batch at a time in several threads. */
 typedef struct cli_images {
     char **paths; /* n */

@@ -140,9 +140,10 @@ static ark_status predict_all(const args *a, const cli_model *m, run *r) {
     }
 }
 
-static ark_status run_verb(const cli_ctx *c, const args *a, cli_model *m, run *r) {
+static ark_status run_verb(const cli_ctx *c, args *a, cli_model *m, run *r) {
     ARK_TRY(cli_images_from_args(c, 1, &r->images));
     r->images.skip = a->skip;
+    cli_model_bound(&a->model, r->images.n);
     ARK_TRY(cli_model_open(c, a->weights, &a->model, m));
     r->net = &m->model->net;
     if (r->net->n_heads == 0) {

@@ -169,7 +169,6 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
             ark_cpu_linear_release(dev, n);
             return ARK_ERR(ARK_ENOMEM, "out of memory: %zu bytes of packed weights", fwd_panels);
         }
-        fwd_panels = 0;
     }
     l->line_at = products;
     l->dz_at = l->line_at + ark_round_up((size_t)(3 * LINE + 2 * l->N) * sizeof(float), ARK_ALIGN);
@@ -215,7 +214,10 @@ void ark_linear_pack(const ark_call *c, const ark_node *n, bool turned) {
     if (l->kept && c->version && l->kept_version == c->version) {
         return;
     }
-    l->kept_version = c->version;
+    if (l->kept && c->version && l->seen == c->version) {
+        l->kept_version = c->version; /* from here on ark_linear_panels means the kept ones */
+    }
+    l->seen = c->version;
     packing p = {.c = c, .l = l};
     p.w = (ark_packing){.b = ark_linear_weights(c, n),
         .in = l->in,

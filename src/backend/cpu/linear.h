@@ -32,6 +32,7 @@ typedef struct ark_linear {
     bool narrow_dz;        /* dy is f32 but products want bf16 */
     float *kept; /* W^T in panels over many runs, of a layer without gradients and with few rows; or NULL */
     uint64_t kept_version; /* of the weights it was made from; 0: none yet */
+    uint64_t seen;         /* version in the last run: panels are kept from a version's second run on */
     const ark_gemm *fwd[ARK_ROW_SIZES][2];
     const ark_gemm *dx[ARK_ROW_SIZES][2];
     const ark_gemm *dw[ARK_ROW_SIZES][2][2];
@@ -54,7 +55,8 @@ static inline const void *ark_linear_weights(const ark_call *c, const ark_node *
 }
 
 static inline float *ark_linear_panels(const ark_call *c, const ark_linear *l) {
-    return l->kept ? l->kept : (float *)(void *)((char *)c->scratch + l->panels_at);
+    bool kept = l->kept && c->version && l->kept_version == c->version;
+    return kept ? l->kept : (float *)(void *)((char *)c->scratch + l->panels_at);
 }
 
 /** Pack W for y = x W^T (turned) or dx = dz W, on all threads, unless it is kept and still right. */
