@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The table of docs/performance.md: arkfm beside what else one could use, in turn, on this machine.
 #
-#   bench/compare.sh [--quick] [--rows LIST] [--rounds N] [--threads N] [--limit S]
-#                    [--limit-bf16 S] [--json FILE] > table.md
+#   bench/compare.sh [--quick] [--rows LIST] [--steps LIST] [--rounds N] [--threads N]
+#                    [--limit S] [--limit-bf16 S] [--json FILE] > table.md
 #
 #   --rows LIST   of step,infer,large,memory,data,start,threads (default: all)
+#   --steps LIST  MODEL:BATCH,... of the training steps (default swin_tiny:16,swin_base:8)
 #   --rounds N    how often every contender gets its turn; medians count (default 5, at least 5 for a table to keep)
 #   --threads N   threads of every contender (default 2)
 #   --limit S     seconds after which a run (start, export of the model in the first turn, warm-ups, timed steps) is
@@ -25,7 +26,7 @@ ARKFM=${ARKFM:-build/release/arkfm}
 PEER_PYTHON=${PEER_PYTHON:-python3}
 PEERS=${PEERS:-../shared/peers}
 rows=step,infer,large,memory,data,start,threads
-rounds=5 threads=2 limit=600 limit_bf16='' allowed='' quick='' json=''
+steps=swin_tiny:16,swin_base:8 rounds=5 threads=2 limit=600 limit_bf16='' allowed='' quick='' json=''
 
 usage() {
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
@@ -40,6 +41,7 @@ while (($#)); do
         continue
         ;;
     --rows) rows=${2?} ;;
+    --steps) steps=${2?} ;;
     --rounds) rounds=${2?} ;;
     --threads) threads=${2?} ;;
     --limit) limit=${2?} ;;

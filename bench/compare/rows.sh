@@ -58,7 +58,7 @@ step_groups() {
     if [[ -n $quick ]]; then
         echo 'swin_tiny 2'
     else
-        printf '%s\n' 'swin_tiny 16' 'swin_base 8'
+        tr ',:' '\n ' <<< "$steps"
     fi
 }
 
