@@ -96,10 +96,12 @@ rows_large() {
     done
 }
 
-# memory_row WHAT GOAL GROUP OURS PEERS MET|LIMIT: LIMIT "<=X" judges the ratio; sets $memory_ratio. The peer that takes
-# least counts. Of one that was stopped at the limit, what it had taken by then is known.
+# memory_row WHAT GOAL GROUP OURS PEERS MET|LIMIT: LIMIT "<=X" judges the ratio; sets $memory_ratio, and $memory_bound
+# where it is only a bound. The peer that takes least counts. Of one that was stopped at the limit, what it had taken by
+# then is known.
 memory_row() {
     local what=$1 goal=$2 group=$3 ours=$4 pattern=$5 met=$6 mine peers name bytes least='' text='' note
+    memory_bound=''
     mapfile -t peers < <(all_names "$group" "$pattern")
     mine=$(median "$group" "$ours" .peak_rss_bytes)
     for name in "${peers[@]}"; do
@@ -107,11 +109,12 @@ memory_row() {
         [[ -n $bytes ]] || { bytes=$(median "$group" "$name" .rss_at_limit) && note='> '; }
         text+="${text:+, }$name $(show "$note%.2f GB" "$(calc 'a / 1e9' "a=$bytes")" "$(outcome "$group" "$name")")"
         if [[ -n $bytes && (-z $least || $(calc 'a < b' "a=$bytes" "b=$least") == 1) ]]; then
-            least=$bytes
+            least=$bytes memory_bound=$note
         fi
     done
     memory_ratio=$(calc 'a / b' "a=$mine" "b=$least")
     [[ $met != '<='* ]] || met=$(calc 'a <= b' "a=$memory_ratio" "b=${met#<=}")
+    [[ -z $memory_bound || $met == 1 ]] || met='' # the peer would have taken more: not known
     row "$what" "$goal" "$(show '%.2f GB' "$(calc 'a / 1e9' "a=$mine")" "$(outcome "$group" "$ours")")" \
         "${text:-none}" "$(show '**%.2fx**' "$memory_ratio")" "$(verdict "$met")"
 }
@@ -130,7 +133,7 @@ rows_memory() {
 }
 
 recompute_row() {
-    local group="step $1 $2" name="arkfm $3 recompute" plain again slower
+    local group="step $1 $2" name="arkfm $3 recompute" plain again slower small
     local what="the same with recomputation" goal="at most 0.25x PyTorch's at 1.35x the time"
     if ! has_option --recompute; then
         row "$what" "$goal" 'not in this build' - - 'not known'
@@ -140,11 +143,13 @@ recompute_row() {
     again=$(median "$group" "$name" .images_per_s)
     slower=$(calc 'a / b' "a=$plain" "b=$again")
     memory_row "$what" "$goal" "$group" "$name" "^PyTorch.* $3\$" '<=0.25' > "$tmp/row"
+    small=$(calc 'a <= 0.25' "a=$memory_ratio")
+    [[ -z $memory_bound || $small == 1 ]] || small=''
     # One row with both ratios: replace the one that memory_row wrote.
     sed -i '$d' "$rows_file"
     mapfile -t cells < <(tr '|' '\n' < "$tmp/row" | sed 's/^ *//; s/ *$//; /^$/d')
     row "$what" "$goal" "${cells[2]}" "${cells[3]}" "${cells[4]} at $(show '**%.2fx**' "$slower") the time" \
-        "$(verdict "$(calc 'a <= 0.25' "a=$memory_ratio")" "$(calc 'a <= 1.35' "a=$slower")")"
+        "$(verdict "$small" "$(calc 'a <= 1.35' "a=$slower")")"
 }
 
 rows_data() {
