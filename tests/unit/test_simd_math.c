@@ -46,22 +46,6 @@ static double phi(double t) {
     return 0.5 * erfc(-t * M_SQRT1_2);
 }
 
-static void exp_bound(const ark_simd *k) {
-    sweep(-86.9, 87.9);
-    k->exp(y, x, N);
-    for (int i = 0; i < N; i++) {
-        assert_true(fabs((double)y[i] / exp((double)x[i]) - 1.0) < 1.5e-7);
-    }
-    float edges[4] = {-1000.0f, -INFINITY, 0.0f, NAN}, e[4];
-    k->exp(e, edges, 4);
-    assert_true(e[0] == 0.0f && e[1] == 0.0f && e[2] == 1.0f && isnan(e[3]));
-}
-
-static void test_exp(void **state) {
-    (void)state;
-    at_each_level(exp_bound);
-}
-
 /* z Phi(z): the relative error of Phi shows through. */
 static void gelu_bound(const ark_simd *k) {
     const double from[3] = {-5.0, -13.0, 0.0}, to[3] = {0.0, -5.0, 30.0}, bound[3] = {1e-6, 1e-5, 6e-7};
@@ -325,7 +309,6 @@ static void test_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exp),
         cmocka_unit_test(test_gelu),
         cmocka_unit_test(test_gelu_place),
         cmocka_unit_test(test_gelu_grad),

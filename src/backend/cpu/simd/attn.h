@@ -53,9 +53,9 @@ ARK_INLINE float ark_lanes_max(ark_vec v) {
  *
  * x log2 e = n + r with |r| <= 1/2, 2^r by the minimax polynomial of degree 5 (error 7.5e-8). 127, the
  * offset of exponents, is in the magic number, so that 2^n is one shift away, and at the lower bound, where
- * n = -127, it is zero. 12 operations against the 18 of ark_exp. */
+ * n = -127, it is zero. */
 ARK_INLINE ark_vec ark_exp_falling(ark_vec x) {
-    const float magic = 12582912.0f + 127.0f, log2e = 1.44269504f; /* 1.5 * 2^23: see ark_exp */
+    const float magic = 12582912.0f + 127.0f, log2e = 1.44269504f; /* 1.5 * 2^23: see ark_tail */
     x = ark_larger((ark_vec){0} - 88.0f, x);
     const ark_vec shifted = x * log2e + magic;
     const ark_vec r = x * log2e - (shifted - magic);

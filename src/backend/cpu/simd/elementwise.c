@@ -76,10 +76,3 @@ void ARK_FN(relu_grad)(float *dz, const float *dy, const float *y, int64_t n) {
         dz[i] = y[i] > 0.0f ? dy[i] : 0.0f;
     }
 }
-
-void ARK_FN(exp)(float *y, const float *x, int64_t n) {
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        y[i] = ark_exp(x[i]);
-    }
-}

@@ -17,44 +17,19 @@ ARK_INLINE int32_t ark_to_bits(float f) {
     return i;
 }
 
-/* Integers in the order of the floats whose bits are given, and back: a maximum of
- * integers is one that every compiler vectorises. */
-ARK_INLINE int32_t ark_rank(int32_t bits) {
-    return bits ^ (bits >> 31 & 0x7fffffff);
-}
-
-/* e^x for x <= 88, relative error below 1.5e-7; zero below -87, where subnormal results would only cost time.
- *
- * x = n ln2 + r with |r| <= ln2/2 (Cody and Waite's two-part ln2), e^r = 1 + r + r^2 q(r) with the degree-4
- * minimax q of relative error 3e-9, 2^n built in the exponent field. NaN gives NaN. */
-ARK_INLINE float ark_exp(float x) {
-    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, in the low bits */
-    x = x > 88.0f ? 88.0f : x;
-    float shifted = x * 1.44269504f + magic;
-    float n = shifted - magic;
-    float r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    float q = 1.381446751e-03f;
-    q = q * r + 8.368780438e-03f;
-    q = q * r + 4.166839420e-02f;
-    q = q * r + 1.666652011e-01f;
-    q = q * r + 4.999999341e-01f;
-    float e = r * r * q + r + 1.0f;
-    uint32_t power = ((uint32_t)ark_to_bits(shifted) << 23) + 0x3f800000u;
-    return x < -87.0f ? 0.0f : e * ark_from_bits((int32_t)power);
-}
-
 /* The normal distribution's tail Phi(-t) for t = |x|, and its bell e^(-t^2/2). Relative error below 1e-6
  * for t <= 5 (below 1e-5 further out, where the rounding of t^2 is multiplied by t^2). From 13.18 on both
  * keep the value they have there, some 1e-38: what is beyond would be subnormal and only cost time. NaN is
  * taken for that too.
  *
- * Phi(-t) = e^(-t^2/2) h(t), h(t) = erfcx(t/sqrt 2)/2 falling smoothly from 1/2 like Mills' ratio. h is
- * a degree-8 minimax polynomial in u = 1/(1 + 0.3 t) without a constant term, relative error 1.3e-7 on
- * [0,13.3]. The tail is computed itself, so no digits cancel there; erf(x) = 2 Phi(x sqrt 2) - 1. The
- * bell is ark_exp without what an argument in [-86.9,0] does not need. */
+ * Phi(-t) = e^(-t^2/2) h(t), h(t) = erfcx(t/sqrt 2)/2 falling smoothly from 1/2 like Mills' ratio. h is a
+ * degree-8 minimax polynomial in u = 1/(1 + 0.3 t) without a constant term, relative error 1.3e-7 on
+ * [0,13.3]. The tail is computed itself, so no digits cancel there; erf(x) = 2 Phi(x sqrt 2) - 1.
+ *
+ * The bell e^s, s in [-86.9,0]: s = n ln2 + r with |r| <= ln2/2 (Cody and Waite's two-part ln2), e^r = 1
+ * + r + r^2 q(r) with the degree-4 minimax q of relative error 3e-9, and n added to the exponent field. */
 ARK_INLINE float ark_tail(float x, float *t, float *bell) {
-    const float magic = 12582912.0f;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, in the low bits */
     float far = ark_from_bits(ark_to_bits(x) & 0x7fffffff);
     float near = far < 13.18f ? far : 13.18f;
     float u = 1.0f / (1.0f + 0.3f * near);
