@@ -17,7 +17,9 @@ endfunction()
 
 ark_need(JPEG libjpeg libjpeg-dev)
 ark_need(SPNG spng libspng-dev)
+ark_need(TIFF libtiff-4 libtiff-dev)
 ark_need(DEFLATE libdeflate libdeflate-dev)
+ark_need(LMDB lmdb liblmdb-dev)
 ark_need(YAML yaml-0.1 libyaml-dev)
 ark_need(JANSSON jansson libjansson-dev)
 
