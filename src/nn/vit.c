@@ -21,7 +21,7 @@ static const ark_arch_key keys[] = {
     {"size", KEY(size_px), .low = 1, .high = ARK_MAX_SIDE_PX, .start = 224},
     {"pool", KEY(vit.pool), .low = ARK_VIT_POOL_TOKEN, .high = ARK_VIT_POOL_AVG, .start = ARK_VIT_POOL_TOKEN,
         .quiet = true, .words = pools},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {
