@@ -1,4 +1,4 @@
-#include "model/weight_file.h"
+#include "model/state_family.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
@@ -36,6 +36,19 @@ static int side_of_mask(const ark_st_tensor *t) {
     return square && across * window <= 4096 ? (int)(across * window) : 0;
 }
 
+/* The current name, where a family knows this one as another writer's; false when the tensor is of no use. */
+static bool rename_foreign(char name[ARK_WEIGHT_NAME_MAX]) {
+    const ark_state_family *family;
+    char current[ARK_WEIGHT_NAME_MAX];
+    for (int i = 0; (family = ark_state_family_at(i)) != NULL; i++) {
+        if (family->rename && family->rename(name, current)) {
+            memcpy(name, current, sizeof current);
+            break;
+        }
+    }
+    return name[0] != '\0';
+}
+
 static ark_status rename_all(ark_weight_file *f) {
     bool at_end = !f->ours && (ark_st_find(f->st, "layers.0.downsample.reduction.weight") ||
                                   ark_st_find(f->st, "module.layers.0.downsample.reduction.weight"));
@@ -49,7 +62,7 @@ static ark_status rename_all(ark_weight_file *f) {
         if (!f->ours && !strcmp(name, "layers.0.blocks.1.attn_mask")) {
             f->first_side = side_of_mask(t);
         }
-        if (!f->ours && ark_weight_ignored(name)) {
+        if (!f->ours && (ark_weight_ignored(name) || !rename_foreign(name))) {
             continue;
         }
         ark_weight_tensor *w = &f->items[f->n];

@@ -50,9 +50,9 @@ ark_status ark_meta_read(const ark_weight_file *f, ark_net *net, ark_preproc *pr
 /** The same into a writer. */
 ark_status ark_meta_write(ark_st_writer *w, const ark_net *net, const ark_preproc *pre) ARK_MUST_CHECK;
 
-/** Architecture from tensor shapes. size_px 0: from an attn_mask, else *assumed is set and the size is the
- * one at which the last stage is a single window (224 for window 7, 384 for window 12). ARK_EFORMAT when
- * the file holds no Swin encoder. */
+/** Architecture from tensor shapes, by the families of state_family.h. size_px 0: what the file tells, else
+ * *assumed is set (Swin without an attn_mask: the size at which the last stage is a single window, 224 for
+ * window 7, 384 for window 12). ARK_EFORMAT when the file holds no encoder of a known family. */
 ark_status ark_arch_infer(const ark_weight_file *f, int size_px, ark_arch *out, bool *assumed) ARK_MUST_CHECK;
 /** Projector and heads from tensor shapes, into a net whose arch is set; heads get the names "head0" and
  * "class0", the task is multi-label (binary for one class). */

@@ -2,7 +2,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "model/model.h"
-#include "model/weight_file.h"
+#include "model/state_family.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -49,7 +49,21 @@ static bool is_table(const ark_param *p) {
     return tail && p->ndim == 2;
 }
 
+/* The family whose resize brings t to p, or NULL. */
+static const ark_state_family *resizer(const ark_param *p, const ark_st_tensor *t) {
+    const ark_state_family *f;
+    for (int i = 0; (f = ark_state_family_at(i)) != NULL; i++) {
+        if (f->fits && f->fits(p, t)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
 static bool is_resizable(const ark_param *p, const ark_st_tensor *t) {
+    if (resizer(p, t)) {
+        return true;
+    }
     return is_table(p) && t->ndim == 2 && t->shape[1] == p->dims[1] && ark_bias_table_window(t->shape[0]) > 0;
 }
 
@@ -136,6 +150,9 @@ static ark_status fill_param(const ark_weight_file *f, const ark_st_tensor *t, a
         values = buf + t->numel;
         ark_bias_table_resize(buf, ark_bias_table_window(t->shape[0]), values,
             ark_bias_table_window(p->dims[0]), (int)p->dims[1]);
+    } else if (!same_shape(t, p->file_ndim ? p->file_ndim : p->ndim, p->file_ndim ? p->file_dims : p->dims)) {
+        values = buf + t->numel;
+        resizer(p, t)->resize(t, buf, p, values);
     }
     return ark_params_write(params, column, i, values);
 }
