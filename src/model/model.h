@@ -32,7 +32,8 @@ typedef struct ark_model_opts {
  * and Microsoft names with the downsample at the end of a stage), optional "module." prefix. Head `head.*`,
  * `relative_position_index` and `attn_mask` are ignored in foreign files. Every other key must match in name
  * and shape; all that do not are listed in the message (first 8 named, the rest counted). Bias tables of
- * another window size are resized bicubically.
+ * another window size and positions of another grid are resized bicubically. Encoders other than Swin, and
+ * their names: state_family.h.
  *  @return ARK_OK, ARK_EIO, ARK_EFORMAT (bad file, unmatched keys, non-finite weights), ARK_EINVAL (bad
  * arch), ARK_ENOMEM. */
 ark_status ark_model_open(
