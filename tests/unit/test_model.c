@@ -244,7 +244,8 @@ static void old_names_are_understood(void **state) {
 
 static void expect_name(const char *from, bool at_end, const char *to) {
     char name[ARK_WEIGHT_NAME_MAX];
-    assert_true(ark_weight_name(from, at_end, name));
+    ark_name_rule rule = {at_end ? ARK_NAMES_STAGE_END : ARK_NAMES_TIMM, ""};
+    assert_true(ark_weight_name(from, rule, name));
     assert_string_equal(name, to);
 }
 
@@ -264,7 +265,7 @@ static void names_are_mapped(void **state) {
     char name[ARK_WEIGHT_NAME_MAX], longer[ARK_WEIGHT_NAME_MAX + 8];
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    assert_false(ark_weight_name(longer, false, name));
+    assert_false(ark_weight_name(longer, (ark_name_rule){.prefix = ""}, name));
 }
 
 static void expect_size(const char *arch, bool masks, int size_px) {
@@ -431,7 +432,7 @@ static void check_resize(int m, int n, int heads, const float *expected) {
     for (int i = 0; i < (2 * m - 1) * (2 * m - 1) * heads; i++) {
         src[i] = (float)(sin(0.7 * i) + 0.01 * i);
     }
-    ark_bias_table_resize(src, m, dst, n, heads);
+    check_ok(ark_bias_table_resize(false, src, m, dst, n, heads));
     for (int i = 0; i < (2 * n - 1) * (2 * n - 1) * heads; i++) {
         assert_float_equal(dst[i], expected[i], 2e-6);
     }
@@ -457,7 +458,7 @@ static void another_window_resizes_tables_only(void **state) {
     check_ok(open_model(&f, path, "swin:embed=8,depths=1-2,heads=2-4,window=5,size=64", false, &m));
     assert_int_equal(m->pre.size_px, 64);
     assert_int_equal(m->pre.filter, ARK_BICUBIC);
-    ark_bias_table_resize(values(f.params, ARK_COL_STUDENT, table), 4, expected, 5, 2);
+    check_ok(ark_bias_table_resize(false, values(f.params, ARK_COL_STUDENT, table), 4, expected, 5, 2));
     assert_memory_equal(values(m->params, ARK_COL_STUDENT, table), expected, sizeof expected);
     const char *fc = "layers.0.blocks.0.mlp.fc1.weight";
     assert_memory_equal(
