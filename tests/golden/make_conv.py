@@ -117,7 +117,7 @@ def batchnorm():
 def batchnorm_train():
     file = {}
     for name, shape, relu, momentum in [("plain", (3, 4, 5, 7), False, 0.1), ("relu", (2, 5, 3, 16), True, 0.1),
-                                        ("rows", (9, 33), True, 0.25), ("two", (2, 1, 1, 3), False, 0.1)]:
+                                        ("rows", (9, 33), True, 0.25), ("few", (6, 1, 1, 3), False, 0.1)]:
         c = shape[-1]
         eps, m = float(np.float32(1e-5)), float(np.float32(momentum))
         gamma, beta = rounded(1 + normal(c, scale=0.25)), normal(c, scale=0.5)
