@@ -10,6 +10,7 @@ enum { MAX_HEADS_IN_FILE = 1024, MAX_CLASSES = 65536, MAX_WIDTH = 65536 };
 
 static const ark_state_family *const families[] = {
     &ark_state_swin,
+    &ark_state_vit,
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

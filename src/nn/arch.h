@@ -19,6 +19,12 @@ typedef struct ark_swin_arch {
     int window; /* side of an attention window in tokens; a stage whose grid is smaller uses its grid */
 } ark_swin_arch;
 
+typedef struct ark_vit_arch {
+    int patch; /* side of a patch, 16 */
+    int embed, depth, heads;
+    int pool; /* ARK_VIT_POOL_TOKEN, ARK_VIT_POOL_AVG (nn/vit.h) */
+} ark_vit_arch;
+
 typedef struct ark_arch {
     const ark_encoder *family; /* says which member of the union holds */
     int size_px;               /* side of the input image */
@@ -26,6 +32,7 @@ typedef struct ark_arch {
     int stages;                /* entries of the family's lists; 0 for a family without lists */
     union {
         ark_swin_arch swin;
+        ark_vit_arch vit;
     };
 } ark_arch;
 

@@ -6,6 +6,7 @@
 
 static const ark_encoder *const families[] = {
     &ark_encoder_swin,
+    &ark_encoder_vit,
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

@@ -46,7 +46,7 @@ struct ark_encoder {
 };
 
 /* The rows; each is defined in the family's file. */
-extern const ark_encoder ark_encoder_swin;
+extern const ark_encoder ark_encoder_swin, ark_encoder_vit;
 
 /** Family i, NULL after the last. */
 const ark_encoder *ark_encoder_at(int i);
