@@ -70,8 +70,8 @@ static const struct {
 } known[] = {{"linear", 3, false}, {"attn", 3, false}, {"layernorm", 2, false}, {"residual", 2, false},
     {"avgpool", 2, false}, {"patch_merge", 3, false}, {"patchify", 2, false}, {"bce", 1, false},
     {"ce", 1, false}, {"mse", 1, false}, {"ema", 1, true}, {"sgd", 1, true}, {"adamw", 1, true},
-    {"attention", 2, false},
-    {"token_embed", 2, false}, {"token_slice", 2, false}, {"norm", 1, true}, {"to_bf16", 1, true}};
+    {"attention", 2, false}, {"token_embed", 2, false}, {"token_slice", 2, false}, {"norm", 1, true},
+    {"to_bf16", 1, true}};
 
 static int find(const char *op) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

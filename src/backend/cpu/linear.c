@@ -187,7 +187,8 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     } else if (grad && l->narrow_dz) {
         shared = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
     }
-    shared += (size_t)ark_epilogue_floats(n) * sizeof(float); /* of a node without gradients: nothing else is there */
+    shared += (size_t)ark_epilogue_floats(n) *
+              sizeof(float); /* of a node without gradients: nothing else is there */
     *scratch = l->shared_at + shared;
     return ARK_OK;
 }
@@ -253,7 +254,8 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
     }
     if (j->n->norm) {
         const float *scale = (const float *)(void *)((char *)c->scratch + l->shared_at);
-        ark_epilogue(c, j->n, scale, p.first, p.rows, col, ark_panel_width(&l->fwd_n, ark_panel_kind(&l->fwd_n, panel)));
+        ark_epilogue(c, j->n, scale, p.first, p.rows, col,
+            ark_panel_width(&l->fwd_n, ark_panel_kind(&l->fwd_n, panel)));
     }
 }
 
