@@ -1,6 +1,7 @@
-/* In an INFER plan batch norm is one multiplication and one addition per channel. Where a product (linear, conv2d) feeds
- * a batch norm and nothing else, and the backend can, the product's node does it while a tile is in the cache; and
- * then, if that feeds an add_relu and nothing else, the sum as well. The fused nodes leave the plan. */
+/* In an INFER plan batch norm is one multiplication and one addition per channel. Where a product (linear,
+ * conv2d) feeds a batch norm and nothing else, and the backend can, the product's node does it while a tile
+ * is in the cache; and then, if that feeds an add_relu and nothing else, the sum as well. The fused nodes
+ * leave the plan. */
 #include "base/alloc.h"
 #include "base/err.h"
 #include "core/plan_impl.h"

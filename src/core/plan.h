@@ -68,7 +68,8 @@ typedef struct ark_node {
             bool relu;
         } batchnorm;
     } a;
-    /* Of an INFER plan: nodes that this one does on its way out (core/fuse.c), and whose output is its own. */
+    /* Of an INFER plan: nodes that this one does on its way out (core/fuse.c), and whose output is its own.
+     */
     const struct ark_node *norm; /* batch norm by running statistics, or NULL */
     ark_tensor *sum;             /* then relu(that + sum), or NULL; also the last of in */
     void *priv;

@@ -1,6 +1,6 @@
-/* Names that other writers give the tensors of convolutional networks: torchvision's and Meta's ConvNeXt, torchvision's
- * DenseNet before 0.3 ("norm.1") and models that keep one inside ("densenet121.features"), and what every network with
- * batch norm has and nobody needs. */
+/* Names that other writers give the tensors of convolutional networks: torchvision's and Meta's ConvNeXt,
+ * torchvision's DenseNet before 0.3 ("norm.1") and models that keep one inside ("densenet121.features"), and
+ * what every network with batch norm has and nobody needs. */
 #include "model/state_family.h"
 
 #include <stdio.h>
@@ -103,7 +103,8 @@ static bool entry(char out[ARK_WEIGHT_NAME_MAX], int stage, const char *part) {
     return put(out, head, part, "");
 }
 
-/* torchvision/models/convnext.py: features.N, even: entries, odd: stages; classifier.0 is the norm of the head. */
+/* torchvision/models/convnext.py: features.N, even: entries, odd: stages; classifier.0 is the norm of the
+ * head. */
 static bool from_torchvision(const char *name, char out[ARK_WEIGHT_NAME_MAX]) {
     static const pair pairs[] = {{"block.0.", "conv_dw."}, {"block.2.", "norm."}, {"block.3.", "mlp.fc1."},
         {"block.5.", "mlp.fc2."}, {"layer_scale", "gamma"}, {NULL, NULL}};

@@ -1,5 +1,5 @@
-/* ResNet with bottleneck blocks (He et al., CVPR 2016; stride in the 3x3 convolution), as timm and torchvision build and
- * name it. */
+/* ResNet with bottleneck blocks (He et al., CVPR 2016; stride in the 3x3 convolution), as timm and
+ * torchvision build and name it. */
 #include "base/err.h"
 #include "nn/conv_layers.h"
 #include "nn/encoder.h"
@@ -58,8 +58,9 @@ static ark_tensor *conv_bn(ark_plan *p, ark_tensor *x, const char *base, const c
     return ark_nn_batchnorm(p, x, name, gamma, relu, ark_plan_cdt(p));
 }
 
-/* relu(shortcut(x) + expand(3x3(reduce(x)))). The shortcut comes first, so that inference can add it to the last
- * product while that is made. The last norm starts at zero (timm zero_init_last): a block begins as the identity. */
+/* relu(shortcut(x) + expand(3x3(reduce(x)))). The shortcut comes first, so that inference can add it to the
+ * last product while that is made. The last norm starts at zero (timm zero_init_last): a block begins as the
+ * identity. */
 static ark_tensor *bottleneck(
     ark_plan *p, ark_tensor *x, const char *base, int width, int stride, bool shortcut, ark_dtype out) {
     const int64_t wide = (int64_t)EXPANSION * width;

@@ -1,6 +1,7 @@
-/* ResNet, DenseNet and ConvNeXt in tiny configurations against timm in float64 (tests/golden/make_conv.py): embeddings by
- * running statistics, features, gradients and running statistics of a pass in training, three steps of Ark with the
- * teacher's averages over parameters and statistics; the same with recomputation, and with 1, 2 and 3 threads. */
+/* ResNet, DenseNet and ConvNeXt in tiny configurations against timm in float64 (tests/golden/make_conv.py):
+ * embeddings by running statistics, features, gradients and running statistics of a pass in training, three
+ * steps of Ark with the teacher's averages over parameters and statistics; the same with recomputation, and
+ * with 1, 2 and 3 threads. */
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "common/check.h"
@@ -21,9 +22,9 @@
 
 enum { SIZE = 64, IMAGES = 8, PROBES = 2, BATCH = 4, PROJECTED = 12, CLASSES = 5, STEPS = 3 };
 
-/* Largest relative error of a tensor; per image for features. bf16 is compared in inference and by the losses only: in
- * training with four images the statistics of the deepest layers come from 16 values, and what rounding changes there
- * says nothing about larger batches. */
+/* Largest relative error of a tensor; per image for features. bf16 is compared in inference and by the losses
+ * only: in training with four images the statistics of the deepest layers come from 16 values, and what
+ * rounding changes there says nothing about larger batches. */
 typedef struct limits {
     double embedding, features, gradient, loss, teacher;
 } limits;
@@ -236,8 +237,8 @@ static pass run_pass(ark_dev *dev, const setup *s, probe *p, bool recompute) {
     return out;
 }
 
-/* Size of the largest gradient. What a batch norm undoes, the scale of what comes before it, has gradients that are small
- * differences of large sums: a hundredth of the largest is what their error is measured by. */
+/* Size of the largest gradient. What a batch norm undoes, the scale of what comes before it, has gradients
+ * that are small differences of large sums: a hundredth of the largest is what their error is measured by. */
 static double largest_gradient(const probe *p, const pass *got) {
     double largest = 0.0;
     for (int i = 0; i < ark_params_count(p->store); i++) {

@@ -1,5 +1,6 @@
-/* Batch norm in training: two passes of PyTorch (tests/golden/make_conv.py) on every backend, by batch statistics;
- * the running ones afterwards; what a replayed segment leaves alone; equal bytes for 1, 2 and 3 threads. */
+/* Batch norm in training: two passes of PyTorch (tests/golden/make_conv.py) on every backend, by batch
+ * statistics; the running ones afterwards; what a replayed segment leaves alone; equal bytes for 1, 2 and 3
+ * threads. */
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "common/check.h"

@@ -1,5 +1,6 @@
-/* batchnorm: sums over blocks of rows, at most MAX_BLOCKS of them, in float32 over 16 rows and in double beyond; then
- * one pass that writes. Backward is two such passes; what passed the ReLU is found again from x. */
+/* batchnorm: sums over blocks of rows, at most MAX_BLOCKS of them, in float32 over 16 rows and in double
+ * beyond; then one pass that writes. Backward is two such passes; what passed the ReLU is found again from x.
+ */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/epilogue.h"
 
@@ -68,8 +69,8 @@ static void moments_task(void *ctx, int64_t task, int thread) {
     }
 }
 
-/* Mean, 1/sqrt(var + eps) and, unless this is a replay, the running statistics. Values are taken relative to the
- * first row, so that squares lose no digits to a mean far from zero. */
+/* Mean, 1/sqrt(var + eps) and, unless this is a replay, the running statistics. Values are taken relative to
+ * the first row, so that squares lose no digits to a mean far from zero. */
 static void batch_statistics(job *j, float *mean, float *rstd) {
     const float m = j->n->a.batchnorm.momentum;
     float *running_mean = ark_ptr(j->c, j->n->in[MEAN]), *running_var = ark_ptr(j->c, j->n->in[VAR]);

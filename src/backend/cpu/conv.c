@@ -1,5 +1,6 @@
-/* conv2d: y = patches(x) W^T + b. Tasks are (piece of output pixels, panel of output channels); the patches of a
- * piece are gathered block by block while the products run (gemm.c), so that they never lie in memory as a whole. */
+/* conv2d: y = patches(x) W^T + b. Tasks are (piece of output pixels, panel of output channels); the patches
+ * of a piece are gathered block by block while the products run (gemm.c), so that they never lie in memory as
+ * a whole. */
 #include "backend/cpu/conv.h"
 
 #include <stdatomic.h>

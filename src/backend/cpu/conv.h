@@ -1,5 +1,6 @@
-/* What conv.c prepares and conv_grad.c shares. Letters: R output pixels, O output channels, K = k k I columns of a
- * patch. All products are float32 (gemm.c); bf16 is widened while patches are gathered and narrowed on the way out. */
+/* What conv.c prepares and conv_grad.c shares. Letters: R output pixels, O output channels, K = k k I columns
+ * of a patch. All products are float32 (gemm.c); bf16 is widened while patches are gathered and narrowed on
+ * the way out. */
 #ifndef ARK_BACKEND_CPU_CONV_H
 #define ARK_BACKEND_CPU_CONV_H
 

@@ -1,8 +1,9 @@
 /* conv2d, backward: dW += dy^T patches(x), db += column sums of dy, and dx.
  *
- * With stride 1 dx is a convolution of dy with the kernel turned by half a circle. Otherwise most taps of that would
- * be zero, so dy W is made for a few output pixels at a time and added to the pixels it belongs to; the tasks
- * are whole samples then. dW is summed in groups of rows, whose number follows from the shape, times tiles. */
+ * With stride 1 dx is a convolution of dy with the kernel turned by half a circle. Otherwise most taps of
+ * that would be zero, so dy W is made for a few output pixels at a time and added to the pixels it belongs
+ * to; the tasks are whole samples then. dW is summed in groups of rows, whose number follows from the shape,
+ * times tiles. */
 #include "backend/cpu/conv.h"
 
 #include <stdatomic.h>

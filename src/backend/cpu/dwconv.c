@@ -1,5 +1,5 @@
-/* dwconv: tasks are (sample, block of 16 channels). A block is copied with a border of zeros, which costs one move for
- * k k multiply-adds, and lets k rows of it stay in the first-level cache. */
+/* dwconv: tasks are (sample, block of 16 channels). A block is copied with a border of zeros, which costs one
+ * move for k k multiply-adds, and lets k rows of it stay in the first-level cache. */
 #include "backend/cpu/cpu.h"
 
 #include <string.h>

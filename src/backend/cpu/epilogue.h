@@ -1,5 +1,5 @@
-/* What an INFER plan's fused nodes do to a tile on its way out: batch norm by running statistics, the sum with
- * another branch, ReLU (core/fuse.c). */
+/* What an INFER plan's fused nodes do to a tile on its way out: batch norm by running statistics, the sum
+ * with another branch, ReLU (core/fuse.c). */
 #ifndef ARK_BACKEND_CPU_EPILOGUE_H
 #define ARK_BACKEND_CPU_EPILOGUE_H
 

@@ -1,5 +1,5 @@
-/* Ops that join two branches: concat, add_relu, layer_scale. Tasks are blocks of rows; those of layer_scale lie in
- * one sample, whose path may be dropped, and keep the sums for gamma apart. */
+/* Ops that join two branches: concat, add_relu, layer_scale. Tasks are blocks of rows; those of layer_scale
+ * lie in one sample, whose path may be dropped, and keep the sums for gamma apart. */
 #include "backend/cpu/cpu.h"
 #include "base/rng.h"
 

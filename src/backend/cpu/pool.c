@@ -23,7 +23,8 @@ static job job_of(const ark_call *c, const ark_node *n) {
         .OW = n->out->dims[2]};
 }
 
-/* First window and last window of `taps` that cover place i, of n windows at stride 2 that begin `pad` before 0. */
+/* First window and last window of `taps` that cover place i, of n windows at stride 2 that begin `pad` before
+ * 0. */
 static int64_t first_window(int64_t i, int64_t taps, int64_t pad) {
     return ark_max64(0, (i + pad - taps + 2) / 2);
 }

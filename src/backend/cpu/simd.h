@@ -64,7 +64,8 @@ typedef struct ark_patches {
 
 enum { ARK_DW_COLS = 16 }; /* channels of a block of a depthwise convolution */
 
-/* ARK_DW_COLS channels of one sample, with k/2 pixels of zeros around: ((H + k - 1),(W + k - 1),ARK_DW_COLS). */
+/* ARK_DW_COLS channels of one sample, with k/2 pixels of zeros around: ((H + k - 1),(W + k - 1),ARK_DW_COLS).
+ */
 typedef struct ark_dwconv_block {
     const float *x;
     int64_t H, W, k;

@@ -87,7 +87,8 @@ ark_status ark__ref_batchnorm_remake(const ark_call *c, const ark_node *n) {
     return ARK_OK;
 }
 
-/* With batch statistics dx = gamma rstd (dz - mean(dz) - xhat mean(dz xhat)); with running ones they are constants. */
+/* With batch statistics dx = gamma rstd (dz - mean(dz) - xhat mean(dz xhat)); with running ones they are
+ * constants. */
 ark_status ark__ref_batchnorm_bwd(const ark_call *c, const ark_node *n) {
     norm v = norm_of(c, n);
     ark_ref_view dy = ark__ref_dout(c, n);

@@ -1,5 +1,6 @@
-/* conv2d and dwconv: y[b,oy,ox,o] = bias[o] + sum over (i,ky,kx) of x[b,oy s + ky - p,ox s + kx - p,i] w[o,i,ky,kx],
- * where dwconv has only i = o. Every sum runs over all its terms in double, whatever that costs. */
+/* conv2d and dwconv: y[b,oy,ox,o] = bias[o] + sum over (i,ky,kx) of x[b,oy s + ky - p,ox s + kx - p,i]
+ * w[o,i,ky,kx], where dwconv has only i = o. Every sum runs over all its terms in double, whatever that
+ * costs. */
 #include "backend/ref/ref.h"
 
 enum { X, W, BIAS };

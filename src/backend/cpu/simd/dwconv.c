@@ -1,8 +1,8 @@
 /* Depthwise convolution of ARK_DW_COLS channels whose zero border is in memory, so that no tap needs a test.
  *
- * Eight pixels of a row are made at a time, a vector of channels each: eight sums wait for each other long enough to
- * cover the latency of a multiply-add, and every input comes straight from the first-level cache, where k rows of
- * 16 channels fit. */
+ * Eight pixels of a row are made at a time, a vector of channels each: eight sums wait for each other long
+ * enough to cover the latency of a multiply-add, and every input comes straight from the first-level cache,
+ * where k rows of 16 channels fit. */
 #include "backend/cpu/simd/level.h"
 
 enum { PIXELS = 8, COLS = ARK_DW_COLS };

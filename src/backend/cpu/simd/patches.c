@@ -1,5 +1,5 @@
-/* Patches of an image as rows of a matrix, and back. Of one row of a patch what lies inside the image is one run of
- * memory, whatever the stride; the rest is zero. */
+/* Patches of an image as rows of a matrix, and back. Of one row of a patch what lies inside the image is one
+ * run of memory, whatever the stride; the rest is zero. */
 #include "backend/cpu/simd/level.h"
 
 /* Columns [l,end) of a patch at pixel (y,x) of sample b, handed out run by run. */
@@ -47,8 +47,8 @@ ARK_INLINE int64_t most(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-/* One line of a patch: `line` counts (ky), or (i,ky) when planar. inner: elements of a pixel that lie together.
- * Columns of the line [0,k inner); those of [from,to) are inside the image and lie from *src on. */
+/* One line of a patch: `line` counts (ky), or (i,ky) when planar. inner: elements of a pixel that lie
+ * together. Columns of the line [0,k inner); those of [from,to) are inside the image and lie from *src on. */
 typedef struct {
     int64_t from, to, src;
 } run;
