@@ -40,6 +40,8 @@ trap 'rm -rf "$work"' EXIT
 echo '| encoder | arkfm | PyTorch eager | ratio |'
 echo '|---|---|---|---|'
 for model in "${models[@]}"; do
+    layouts=('')
+    [[ ! $model =~ ^(resnet|densenet|convnext) ]] || layouts=('' --channels-last) # whichever PyTorch is faster with
     for what in 'infer 1' 'infer 16' 'step 8'; do
         [[ $what =~ $only ]] || continue
         read -r mode batch <<< "$what"
@@ -49,8 +51,10 @@ for model in "${models[@]}"; do
         for ((i = 0; i < rounds; i++)); do
             best "$work/ours" "$ARKFM" bench "$mode" --model "$model" --batch "$batch" --runs "$runs" \
                 --threads "$threads" --json
-            best "$work/theirs" "$PEER_PYTHON" "bench/peers/$peer" "$model" "$batch" f32 --runs "$runs" \
-                --threads "$threads" --warm-ups 1
+            for layout in "${layouts[@]}"; do
+                best "$work/theirs" "$PEER_PYTHON" "bench/peers/$peer" "$model" "$batch" f32 --runs "$runs" \
+                    --threads "$threads" --warm-ups 1 ${layout:+"$layout"}
+            done
         done
         jq -rn --slurpfile a "$work/ours" --slurpfile b "$work/theirs" --arg what "$model, $mode, batch $batch" '
             ($a | min) as $x | ($b | min) as $y |

@@ -36,6 +36,7 @@ def arguments(description, dtypes=("f32", "bf16")):
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--runs", type=int, default=5, help="timed runs after the warm-ups (default 5)")
     p.add_argument("--warm-ups", type=int, default=2)
+    p.add_argument("--channels-last", action="store_true", help="PyTorch's memory format for convolutions")
     return p
 
 
@@ -49,7 +50,8 @@ def build(args):
 
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
-    return timm_model(args.model, args.size, window(args)).eval()
+    net = timm_model(args.model, args.size, window(args)).eval()
+    return net.to(memory_format=torch.channels_last) if args.channels_last else net
 
 
 def timm_model(model, size, window, features=FEATURES):

@@ -20,6 +20,8 @@ def main():
     head = torch.nn.Linear(peer.FEATURES, 14)
     optimizer = torch.optim.SGD([*student.parameters(), *head.parameters()], lr=0.01, momentum=0.9, nesterov=True)
     image = torch.randn(args.batch, 3, args.size, args.size)
+    if args.channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
     labels = (torch.rand(args.batch, 14) > 0.5).float()
     if args.compile:
         student, teacher = torch.compile(student), torch.compile(teacher)

@@ -29,7 +29,7 @@ void ark_plan_free(ark_plan *p) {
     if (!p) {
         return;
     }
-    for (int i = 0; i < p->n_nodes; i++) {
+    for (int i = 0; i < p->n_nodes + p->n_fused; i++) {
         ark_node *n = p->nodes[i];
         if (i < p->prepared && p->dev->backend->kernels[n->op].release) {
             p->dev->backend->kernels[n->op].release(p->dev, n);
@@ -153,6 +153,15 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
 
+ark_tensor *ark_plan_buffer(ark_plan *p, const char *name, int64_t n, ark_init init) {
+    ark_tensor *t = ark_plan_param(p, name, 1, &n, init);
+    if (t != &p->poison) {
+        ark_params_set_buffer(p->store, t->param);
+        t->needs_grad = false;
+    }
+    return t;
+}
+
 void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in) {
     if (t != &p->poison) {
         ark_params_set_fan_in(p->store, t->param, fan_in);
@@ -256,6 +265,9 @@ ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) {
     ARK_ASSERT(!p->dev);
     p->dev = dev;
     p->mode = mode;
+    if (mode == ARK_PLAN_INFER) {
+        ARK_TRY(ark__plan_fuse(p));
+    }
     ARK_TRY(ark__plan_schedule(p));
     ark__plan_lives(p);
     ARK_TRY(ark__plan_layout(p));
