@@ -8,7 +8,8 @@
 
 /* Each has its own options, usage and help; arguments start behind the sub-verb. */
 static const cli_verb subs[] = {
-    {"show", "FILE -o OUT.png [--size N]", "write what a model sees of one image", cmd_data_show},
+    {"show", "FILE -o OUT.png [--size N | --weights FILE] [--view plain|student|teacher|test] [--window W]",
+        "write what a model sees of one image", cmd_data_show},
 };
 
 static void print_subs(FILE *f) {

@@ -10,7 +10,7 @@ const cli_verb cli_verbs[] = {
         "AUROC, average precision and accuracy of one head on one split", cmd_eval},
     {"embed", "WEIGHTS (IMAGE... | --list FILE | --tensor X.npy) -o OUT.npy [--layer encoder|projector]",
         "features of images as a NumPy array", cmd_embed},
-    {"predict", "WEIGHTS IMAGE... | DIR [--format csv|json] [--head NAME]",
+    {"predict", "WEIGHTS IMAGE... | DIR [--format csv|json] [--head NAME] [--allow-lateral]",
         "every head's probabilities for images", cmd_predict},
     {"metrics",
         "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
