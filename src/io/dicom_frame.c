@@ -121,7 +121,7 @@ static ark_status check_jpeg_2000(ark__frame *f) {
             return bad(f, "have components of different kinds");
         }
     }
-    return f->precision <= 16 ? ARK_OK : bad(f, "have more than 16 bits");
+    return f->precision <= 16 ? ark__j2k_check(f, (unsigned)tiles) : bad(f, "have more than 16 bits");
 }
 
 /* A stream that stops early would be filled up with grey: its last marker must be there, padding apart. */
@@ -135,7 +135,7 @@ static ark_status check_end(const ark__frame *f) {
 
 ark_status ark__dicom_check_frame(const ark_dicom *d, ark__frame *f) {
     ARK_TRY(f->encoding == ARK__JPEG_2000 ? check_jpeg_2000(f) : check_jpeg(f));
-    ARK_TRY(check_end(f));
+    ARK_TRY(f->encoding == ARK__JPEG_2000 ? ARK_OK : check_end(f));
     if (f->precision > d->meta.bits_allocated || (f->is_signed && !d->meta.is_signed) ||
         (f->samples == 3 && f->is_signed)) {
         return ARK_ERR(ARK_EFORMAT, "%s: DICOM: the compressed pixels have %d%s bits, the header says %d%s",

@@ -59,6 +59,8 @@ typedef struct ark__frame {
 
 /** Check the header of a code stream against the DICOM elements and fill precision and the two flags. */
 ark_status ark__dicom_check_frame(const ark_dicom *d, ark__frame *f) ARK_MUST_CHECK;
+/** Check markers, lengths and order of a JPEG 2000 code stream, whose SIZ is known to be sound. */
+ark_status ark__j2k_check(const ark__frame *f, unsigned tiles) ARK_MUST_CHECK;
 /** Decode a checked frame: out (height,width,samples) interleaved, bytes where precision <= 8, else uint16_t.
  */
 ark_status ark__dicom_codec(const ark__frame *f, uint8_t *out, size_t out_bytes) ARK_MUST_CHECK;
