@@ -1,5 +1,5 @@
-/* The skeleton of a JPEG 2000 code stream (T.800 annex A): main header, tile-parts, end. What is checked here the
- * codec need not stumble over: it complains on stderr, and keeps memory of streams that it gives up. */
+/* The skeleton of a JPEG 2000 code stream (T.800 annex A): main header, tile-parts, end. What is checked here
+ * the codec need not stumble over: it complains on stderr, and keeps memory of streams that it gives up. */
 #include "base/alloc.h"
 #include "base/err.h"
 #include "io/dicom_priv.h"
@@ -88,10 +88,12 @@ static ark_status main_header(stream *s) {
             s->steps = n ? p[0] & 31 : -1;
             s->step_bytes = n ? n - 1 : 0;
             break;
-        case 0xff53: /* COC, TLM, PLM, QCC, CRG, COM */
-        case 0xff55:
-        case 0xff57:
+        case 0xff53: /* COC and QCC: of one component apart */
         case 0xff5d:
+            ARK_TRY(s->f->samples == 3 ? ARK_OK : bad(s, "settings of a component, of which there is one"));
+            break;
+        case 0xff55: /* TLM, PLM, CRG, COM */
+        case 0xff57:
         case 0xff63:
         case 0xff64:
             break;

@@ -17,7 +17,7 @@ typedef enum view { PLAIN, STUDENT, TEACHER, TEST } view;
 static const char *const views[] = {"plain", "student", "teacher", "test"};
 
 typedef struct args {
-    const char *out, *weights, *view_name, *window_name;
+    const char *out, *weights, *view_name, *window_name, *filter;
     int64_t size, seed;
     view view;
     ark_window window;
@@ -29,6 +29,7 @@ typedef struct args {
 static ark_status find_preproc(const args *a, ark_preproc *out) {
     if (!a->weights) {
         *out = ark_preproc_default((int)a->size);
+        out->filter = strcmp(a->filter, "bicubic") ? ARK_BILINEAR : ARK_BICUBIC;
         return ARK_OK;
     }
     ark_dev *dev;
@@ -172,11 +173,15 @@ static int check_usage(args *a) {
             return cli_unknown("--view", a->view_name, views, CLI_COUNT(views));
         }
     }
+    static const char *const filters[] = {"bilinear", "bicubic"};
+    if (strcmp(a->filter, filters[0]) && strcmp(a->filter, filters[1])) {
+        return cli_unknown("--filter", a->filter, filters, CLI_COUNT(filters));
+    }
     return parse_window(a);
 }
 
 int cmd_data_show(cli_ctx *c, int argc, char **argv) {
-    args a = {.view_name = "plain", .window_name = "auto", .seed = 1};
+    args a = {.view_name = "plain", .window_name = "auto", .filter = "bilinear", .seed = 1};
     const cli_opt opts[] = {
         {"-o", CLI_STR, "OUT.png", &a.out, "8-bit grey PNG, required"},
         {"--size", CLI_INT, "N", &a.size, "side of the model's input (default: 224, or the weights' own)"},
@@ -184,6 +189,8 @@ int cmd_data_show(cli_ctx *c, int argc, char **argv) {
         {"--view", CLI_STR, "plain|student|teacher|test", &a.view_name,
             "plain: resized, as predict sees it (default), and as a teacher does; student: a random training "
             "view; test: resized and cropped in the centre"},
+        {"--filter", CLI_STR, "bilinear|bicubic", &a.filter,
+            "of the resize where no weights say it (default: bilinear)"},
         {"--seed", CLI_INT, "N", &a.seed, "of the student's view (default: 1)"},
         {"--window", CLI_STR, "auto|data|full|C,W", &a.window_name,
             "grey levels: as the file says (default), from its least to its largest, all it could have, or a "
