@@ -31,6 +31,8 @@ SIZES = {224: 256, 768: 896}
 
 def levels(ds):
     """(H,W) 8-bit levels of a grey DICOM dataset."""
+    if ds.file_meta.TransferSyntaxUID == pydicom.uid.JPEGBaseline8Bit:
+        ds.pixel_array_options(decoding_plugin="pillow")  # libjpeg-turbo, as here; pylibjpeg rounds otherwise
     m = apply_modality_lut(ds.pixel_array, ds)
     v = apply_voi_lut(m, ds).astype(float)
     if "VOILUTSequence" in ds:

@@ -157,8 +157,7 @@ ark_status ark__dicom_codec(const ark__frame *f, uint8_t *out, size_t out_bytes)
             ARK_ENOMEM, "%s: DICOM: out of memory for %d x %d pixels", f->name, f->width, f->height);
     case ARK__NOT_BUILT:
         return ARK_ERR(ARK_ENOTBUILT,
-            "%s: DICOM: JPEG 2000, JPEG-LS, lossless and 12-bit JPEG need GDCM: built without "
-            "(ARK_DICOM=OFF)",
+            "%s: DICOM: JPEG 2000 and JPEG-LS need GDCM, and this was built without it (ARK_DICOM=OFF)",
             f->name);
     case ARK__DAMAGED:
         break;

@@ -77,6 +77,7 @@ bool decode_jpeg_2000(const ark__frame *f, uint8_t *out, size_t out_bytes) {
     gdcm::JPEG2000Codec codec;
     gdcm::DataElement decoded;
     set_up(f, codec);
+    codec.SetNumberOfThreadsForDecompression(1); // images are read side by side, not their parts
     if (!codec.Decode(wrapped(f), decoded) || !decoded.GetByteValue() ||
         decoded.GetByteValue()->GetLength() < out_bytes) {
         return false;
