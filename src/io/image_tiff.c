@@ -208,13 +208,13 @@ static ark_status read_blocks(const source *s, TIFF *t, const page *p, uint8_t *
         for (uint32_t x = 0; x < p->width; x += p->block_w) {
             uint32_t rows = p->tiled || p->height - y > p->block_h ? p->block_h : p->height - y;
             size_t want = p->block_bytes / p->block_h * rows;
-            for (uint16_t c = 0; c < (woven ? 3 : 1); c++) {
-                tmsize_t got = read_block(t, p, x, y, c, plane);
+            for (int c = 0; c < (woven ? 3 : 1); c++) {
+                tmsize_t got = read_block(t, p, x, y, (uint16_t)c, plane);
                 if (got < 0 || (size_t)got < want) {
                     return fail(s, "the pixels are damaged or cut short");
                 }
                 if (woven) {
-                    weave(p, plane, c, block);
+                    weave(p, plane, (uint16_t)c, block);
                 }
             }
             convert(&view, block, x, y, out);

@@ -108,7 +108,7 @@ static int print_json(const cli_ctx *c, const args *a, const ark_image_info *inf
     json_t *o = json_pack("{s:o,s:o,s:s,s:[i,i],s:i,s:s,s:{s:s},s:s,s:s,s:i}", "path", cli_text(c->pos[0]),
         "file", cli_text(a->out), "format", info->format, "source", info->width, info->height, "depth",
         info->depth, "photometric", info->photometric, "window", "kind", info->window, "position",
-        position_word(info->view), "view", views[a->view], "size", size);
+        position_word(info->view), "view", a->view_name, "size", size);
     if (isfinite(info->centre)) {
         json_t *window = json_object_get(o, "window");
         json_object_set_new(window, "centre", cli_number(info->centre));
@@ -128,7 +128,7 @@ static int print_result(const cli_ctx *c, const args *a, const ark_image_info *i
         return print_json(c, a, info, size);
     }
     cli_put_text(stdout, a->out);
-    printf(": %s view of %d px; %s of %d x %d pixels, %s, %d bits, window %s", views[a->view], size,
+    printf(": %s view of %d px; %s of %d x %d pixels, %s, %d bits, window %s", a->view_name, size,
         info->format, info->width, info->height, info->photometric, info->depth, info->window);
     if (isfinite(info->centre)) {
         printf(" (centre %g, width %g)", info->centre, info->width_levels);
@@ -168,11 +168,15 @@ static int check_usage(args *a) {
         return cli_usage("--seed: %lld is negative", (long long)a->seed);
     }
     a->size = a->size || a->weights ? a->size : 224;
-    for (a->view = PLAIN; strcmp(a->view_name, views[a->view]);) {
-        if (++a->view == CLI_COUNT(views)) {
-            return cli_unknown("--view", a->view_name, views, CLI_COUNT(views));
-        }
+    size_t i = 0;
+    while (i < CLI_COUNT(views) && strcmp(a->view_name, views[i])) {
+        i++;
     }
+    if (i == CLI_COUNT(views)) {
+        return cli_unknown("--view", a->view_name, views, CLI_COUNT(views));
+    }
+    a->view_name = views[i];
+    a->view = (view)i;
     static const char *const filters[] = {"bilinear", "bicubic"};
     if (strcmp(a->filter, filters[0]) && strcmp(a->filter, filters[1])) {
         return cli_unknown("--filter", a->filter, filters, CLI_COUNT(filters));
@@ -197,8 +201,8 @@ int cmd_data_show(cli_ctx *c, int argc, char **argv) {
             "centre and width"},
     };
     ark_image im = {0};
-    ark_image_info info;
-    ark_preproc pre;
+    ark_image_info info = {0};
+    ark_preproc pre = {0};
     int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, 1);
     rc = rc ? rc : check_usage(&a);
     if (rc == 0) {
