@@ -39,8 +39,8 @@ void set_up(const ark__frame *f, gdcm::ImageCodec &codec) {
         static_cast<unsigned short>(f->is_signed)));
 }
 
-// By way of an extent, which is all of the frame, from a stream of items as DICOM wraps it: the plain Decode of
-// JPEG-LS leaks its copy of a damaged stream.
+// By way of an extent, which is all of the frame, from a stream of items as DICOM wraps it: JPEG-LS by the
+// plain Decode leaks its copy of a damaged stream.
 template <class Codec> class Whole : public Codec {
   public:
     bool decode(const ark__frame *f, uint8_t *out) {
