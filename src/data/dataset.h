@@ -23,8 +23,11 @@ typedef struct ark_dataset {
     ark_missing missing;
     int n_classes; /* K; 1 for binary with a single column */
     char **classes;
-    size_t n;     /* samples of all splits, in file order */
-    char **paths; /* n; as openable from the working folder; all text in path_text */
+    size_t n; /* samples of all splits, in file order */
+    size_t n_excluded, n_unlabelled,
+        n_other_views; /* rows left out by exclude and exclude_list; without a row
+                                                     * in labels_list; by `views` */
+    char **paths;      /* n; as openable from the working folder; all text in path_text */
     char *path_text;
     uint8_t *split; /* n; ark_split */
     float *labels;  /* (n,K); multi-class: one-hot (never -1), or all NaN where the class is blank */
