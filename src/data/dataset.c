@@ -23,6 +23,7 @@ void ark__dataset_clear(ark_dataset *d) {
     ark_free(d->test_classes);
     ark_free(d->paths);
     ark_free(d->path_text);
+    ark_free(d->dir);
     ark_free(d->split);
     ark_free(d->labels);
     ark_free(d->patient);
@@ -280,6 +281,11 @@ const ark_dataset *ark_datasets_find(const ark_datasets *d, const char *name) {
         }
     }
     return NULL;
+}
+
+const char *ark_dataset_image(const ark_dataset *d, size_t sample) {
+    size_t n = d->dir ? strlen(d->dir) : 0;
+    return d->paths[sample] + (n && !strncmp(d->paths[sample], d->dir, n) ? n : 0);
 }
 
 const char *ark_task_name(ark_task t) {

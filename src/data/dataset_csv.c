@@ -28,7 +28,8 @@ static long image_column(const ark__spec *s, const ark_csv *t) {
 }
 
 long ark__csv_image_column(const ark__spec *s, const ark_csv *t) {
-    return image_column(s, t);
+    long c = image_column(s, t);
+    return c >= 0 ? c : usual(t, ARK__IMAGE);
 }
 
 static bool same_text(const char *name, const char *text, size_t len) {

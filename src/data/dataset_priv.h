@@ -204,7 +204,7 @@ ark_status ark__csv_row(ark__rows *r, const ark__columns *c, size_t i, int split
 ark_status ark__list_row(ark__rows *r, const ark__columns *c, ark__row *row, bool labelled, const char *file,
     size_t line) ARK_MUST_CHECK;
 
-/** CSV with a header: the column of the image by the spec or by its usual names, -1 when there is none. */
+/** Column of the image of an exclude_list: the spec's or one of the usual names, -1 when there is none. */
 long ark__csv_image_column(const ark__spec *s, const ark_csv *t);
 /** All rows of a CSV list. split as in ark__list_spec. */
 ark_status ark__csv_rows(ark__rows *r, const ark_csv *t, int split) ARK_MUST_CHECK;

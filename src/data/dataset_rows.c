@@ -41,8 +41,26 @@ static ark_status resize_all(ark__rows *r, size_t n) {
     return ARK_OK;
 }
 
+/* data_dir with one slash at its end; "./x.png" says no more than "x.png". */
+static ark_status set_dir(const char *data_dir, char **out) {
+    size_t n = strlen(data_dir);
+    while (n > 1 && data_dir[n - 1] == '/') {
+        n--;
+    }
+    if (n == 1 && data_dir[0] == '.') {
+        n = 0;
+    }
+    ARK_TRY(ARK_NEW(out, n + 2, "a path"));
+    memcpy(*out, data_dir, n);
+    if (n && data_dir[n - 1] != '/') {
+        (*out)[n] = '/';
+    }
+    return ARK_OK;
+}
+
 ark_status ark__rows_begin(ark__rows *r) {
     size_t K = (size_t)r->d->n_classes;
+    ARK_TRY(set_dir(r->spec->data_dir, &r->d->dir));
     ARK_TRY(ARK_NEW(&r->labels, K, "a row of labels"));
     ARK_TRY(ARK_NEW(&r->first, K, "a row of labels"));
     ARK_TRY(ARK_NEW(&r->votes, 3 * K, "votes"));
@@ -69,27 +87,18 @@ static ark_status full_path(ark__rows *r, const ark__row *row, const char *file,
     const char *image = row->image, *sub = r->spec->subdirs[row->split];
     const char *suffix = r->spec->suffix_if_bare && has_extension(image) ? "" : r->spec->suffix;
     size_t n_image = strlen(image), n_suffix = strlen(suffix);
-    size_t n_dir = image[0] == '/' ? 0 : strlen(r->spec->data_dir);
-    size_t n_sub = sub && n_dir ? strlen(sub) : 0;
+    size_t n_dir = image[0] == '/' ? 0 : strlen(r->d->dir);
+    size_t n_sub = sub && image[0] != '/' ? strlen(sub) : 0;
     if (n_image == 0) {
         return ARK_ERR(ARK_EFORMAT, "%s:%zu: no image name", file, line);
     }
-    while (n_dir > 1 && r->spec->data_dir[n_dir - 1] == '/') {
-        n_dir--;
-    }
-    if (n_image > ARK__MAX_PATH || n_dir + n_sub + 2 + n_image + n_suffix > ARK__MAX_PATH) {
+    if (n_image > ARK__MAX_PATH || n_dir + n_sub + 1 + n_image + n_suffix > ARK__MAX_PATH) {
         return ARK_ERR(ARK_EFORMAT, "%s:%zu: image path of %zu bytes, limit %d", file, line,
-            n_dir + n_sub + 2 + n_image + n_suffix, ARK__MAX_PATH);
+            n_dir + n_sub + 1 + n_image + n_suffix, ARK__MAX_PATH);
     }
     char *p = r->path;
-    if (n_dir == 1 && r->spec->data_dir[0] == '.') { /* "./x.png" says no more than "x.png" */
-        n_dir = 0;
-    }
-    memcpy(p, r->spec->data_dir, n_dir);
+    memcpy(p, r->d->dir, n_dir);
     p += n_dir;
-    if (n_dir && p[-1] != '/') {
-        *p++ = '/';
-    }
     if (n_sub) {
         memcpy(p, sub, n_sub);
         p += n_sub;

@@ -40,8 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
         .suffix = bytes[0] & 8 ? ".png" : "",
         .views = 15,
         .task = tasks[bytes[0] & 3]};
-    ark_dataset d = {
-        .name = "d", .task = spec.task, .classes = names, .n_classes = MAX_CLASSES - (bytes[0] >> 2 & 1)};
+    char dir[] = "/data/";
+    ark_dataset d = {.dir = dir,
+        .name = "d",
+        .task = spec.task,
+        .classes = names,
+        .n_classes = MAX_CLASSES - (bytes[0] >> 2 & 1)};
     if (d.task == ARK_BINARY) {
         d.n_classes = 1;
     }
@@ -57,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     rows.path = NULL;
     ark__rows_free(&rows);
     d.name = NULL;
+    d.dir = NULL;
     d.classes = NULL;
     ark__dataset_clear(&d);
     ark_free(text);
