@@ -34,6 +34,8 @@ const ark_key ark__keys[] = {
     PATH("data.config", data_config, "dataset YAML file"),
     {"data.datasets", ARK_KEY_LIST, F(datasets), "", NULL, 0, 0,
         "datasets in cyclic order; empty = all of the file"},
+    PATH("data.exclusions", exclusions,
+        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", workers, "2", 1, 256, "loader threads"),

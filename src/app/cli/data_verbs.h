@@ -5,5 +5,6 @@
 #include "app/cli/cli.h"
 
 int cmd_data_show(cli_ctx *c, int argc, char **argv);
+int cmd_data_check(cli_ctx *c, int argc, char **argv);
 
 #endif
