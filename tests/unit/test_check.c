@@ -1,5 +1,5 @@
-/* The data check: picture hashes against a direct computation, the near search against all pairs, and phantoms
- * with planted duplicates, of which every one must be found and nothing else. */
+/* The data check: picture hashes against a direct computation, the near search against all pairs,
+ * and phantoms with planted duplicates, of which every one must be found and nothing else. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/rng.h"
