@@ -78,7 +78,7 @@ static void count_conflicts(ark_check *c, const uint32_t *m, size_t n) {
     bool counted = false;
     for (size_t i = 0; i < n; i++) { /* members of one set stand together */
         const ark_check_set *s = ark_check_locate(c, m[i], &sample);
-        if (s != in) {
+        if (!in || s != in) {
             in = s;
             first = sample;
             counted = false;

@@ -181,7 +181,8 @@ static void confirm(void *ctx, int64_t t, int thread) {
             in_b = p->b / 2;
             st = read_details(path_of(k->c, in_b), b);
         }
-        k->same[i] = st == ARK_OK && ark_thumb_correlation(a[p->a % 2], b[p->b % 2]) >= k->o->min_correlation;
+        k->same[i] = st == ARK_OK && ark_thumb_correlation(a[p->a % 2], b[p->b % 2], (ark_turn)p->turn) >=
+                                         k->o->min_correlation;
     }
     ark_free(a);
     if (st == ARK_ENOMEM) { /* a file that vanished meanwhile is no duplicate */
@@ -231,6 +232,42 @@ static ark_status join_near(
     return st;
 }
 
+static int by_images(const void *pa, const void *pb) {
+    const ark_near_pair *a = pa, *b = pb;
+    if (a->a != b->a) {
+        return a->a < b->a ? -1 : 1;
+    }
+    return a->b != b->b ? (a->b < b->b ? -1 : 1) : (int)a->turn - (int)b->turn;
+}
+
+/* Candidates as they are, as negatives and as mirror images. */
+static ark_status find_candidates(
+    ark_check *c, const ark_check_opts *o, const ark__pictures *p, ark_near_pair **out, size_t *n) {
+    for (int turn = 0; turn < ARK_TURNS; turn++) {
+        ark_near_pair *more = NULL, *all;
+        size_t found = 0;
+        bool complete = true;
+        ark_phash bits = ark_phash_turned((ark_turn)turn);
+        ARK_TRY(ark_near_pairs(p->hashes, 2 * c->n, o->near_bits, &bits, ARK_CHECK_MAX_PAIRS, o->threads,
+            &more, &found, &complete));
+        c->complete = c->complete && complete;
+        all = ark_realloc(*out, (*n + found) * sizeof *all + 1);
+        if (!all) {
+            ark_free(more);
+            return ARK_ERR(ARK_ENOMEM, "out of memory: %zu pairs of similar images", *n + found);
+        }
+        for (size_t i = 0; i < found; i++) {
+            all[*n + i] = more[i];
+            all[*n + i].turn = (uint16_t)turn;
+        }
+        ark_free(more);
+        *out = all;
+        *n += found;
+    }
+    qsort(*out, *n, sizeof **out, by_images);
+    return ARK_OK;
+}
+
 ark_status ark__check_match(ark_check *c, const ark_check_opts *o, ark__pictures *p) {
     ARK_TRY(join_equal(c, p));
     if (!o->images || o->near_bits < 0) {
@@ -238,10 +275,9 @@ ark_status ark__check_match(ark_check *c, const ark_check_opts *o, ark__pictures
     }
     ark_near_pair *pairs = NULL;
     size_t n = 0;
-    ARK_TRY(ark_near_pairs(
-        p->hashes, 2 * c->n, o->near_bits, ARK_CHECK_MAX_PAIRS, o->threads, &pairs, &n, &c->complete));
+    ark_status st = find_candidates(c, o, p, &pairs, &n);
     c->candidates = n;
-    ark_status st = join_near(c, o, p, pairs, n);
+    st = st == ARK_OK ? join_near(c, o, p, pairs, n) : st;
     ark_free(pairs);
     return st;
 }

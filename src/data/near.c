@@ -20,6 +20,7 @@ typedef struct search {
     size_t n;
     int radius, slack; /* slack: bits that the key under work may differ by */
     int key;
+    ark_phash turn;
     size_t limit;
     uint32_t *start; /* BUCKETS + 1 */
     uint32_t *ids;   /* in ascending order within a bucket */
@@ -69,14 +70,13 @@ static void push(found *f, ark_near_pair p, size_t limit) {
     f->pairs[f->n++] = p;
 }
 
-/* Compare hash a with the later ones of a bucket. */
-static void scan(const search *s, uint32_t a, uint32_t bucket, found *out) {
-    const ark_phash *ha = &s->hashes[a];
+/* Compare hash a, turned to ha, with the later ones of a bucket. */
+static void scan(const search *s, uint32_t a, const ark_phash *ha, uint32_t bucket, found *out) {
     for (uint32_t at = s->start[bucket + 1]; at > s->start[bucket] && s->ids[at - 1] > a; at--) {
         uint32_t b = s->ids[at - 1];
         int d = ark_phash_distance(ha, &s->hashes[b]);
         if (d <= s->radius && !ark_phash_flat(&s->hashes[b]) && !seen(s, ha, &s->hashes[b])) {
-            push(out, (ark_near_pair){a, b, d}, s->limit);
+            push(out, (ark_near_pair){.a = a, .b = b, .distance = (uint16_t)d}, s->limit);
         }
     }
 }
@@ -90,12 +90,16 @@ static void search_chunk(void *ctx, int64_t chunk, int thread) {
         if (ark_phash_flat(&s->hashes[a])) {
             continue;
         }
-        uint32_t key = key_of(&s->hashes[a], s->key);
-        scan(s, (uint32_t)a, key, out);
+        ark_phash turned = s->hashes[a];
+        for (int w = 0; w < ARK_PHASH_BITS / 64; w++) {
+            turned.w[w] ^= s->turn.w[w];
+        }
+        uint32_t key = key_of(&turned, s->key);
+        scan(s, (uint32_t)a, &turned, key, out);
         for (int i = 0; i < 16 && s->slack >= 1; i++) {
-            scan(s, (uint32_t)a, key ^ 1u << i, out);
+            scan(s, (uint32_t)a, &turned, key ^ 1u << i, out);
             for (int j = 0; j < i && s->slack >= 2; j++) {
-                scan(s, (uint32_t)a, key ^ 1u << i ^ 1u << j, out);
+                scan(s, (uint32_t)a, &turned, key ^ 1u << i ^ 1u << j, out);
             }
         }
     }
@@ -129,11 +133,12 @@ static ark_status gather(search *s, size_t chunks, ark_near_pair **out, size_t *
     return ARK_OK;
 }
 
-ark_status ark_near_pairs(const ark_phash *hashes, size_t n, int radius, size_t limit, int threads,
-    ark_near_pair **out, size_t *n_out, bool *complete) {
+ark_status ark_near_pairs(const ark_phash *hashes, size_t n, int radius, const ark_phash *turn, size_t limit,
+    int threads, ark_near_pair **out, size_t *n_out, bool *complete) {
     ARK_ASSERT(radius >= 0 && radius <= ARK_NEAR_MAX && n < UINT32_MAX);
     search s = {.hashes = hashes, .n = n, .radius = radius, .slack = radius / KEYS, .limit = limit};
     size_t chunks = (n + CHUNK - 1) / CHUNK;
+    s.turn = turn ? *turn : s.turn;
     ark_status st = ARK_NEW(&s.start, (size_t)BUCKETS + 1, "buckets of hashes");
     st = st == ARK_OK ? ARK_NEW(&s.ids, n, "buckets of hashes") : st;
     st = st == ARK_OK ? ARK_NEW(&s.chunks, chunks, "pairs of similar images") : st;

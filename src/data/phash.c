@@ -120,6 +120,11 @@ static void set_bit(ark_phash *h, int rank) {
     h->w[key / 4] |= (uint64_t)1 << (key % 4 * 16 + at);
 }
 
+/* Ranks go from low to high frequencies, along the diagonals v + u = sum, without the mean. */
+static int first_row(int sum) {
+    return sum < LOW ? 0 : sum - LOW + 1;
+}
+
 static bool is_flat(const float *thumb) {
     double mean = 0, var = 0;
     for (int i = 0; i < ARK_THUMB * ARK_THUMB; i++) {
@@ -157,10 +162,22 @@ ark_phash ark_phash_of(const ark_dct *t, const float thumb[ARK_THUMB * ARK_THUMB
             low[v][u] = s;
         }
     }
-    int rank = 0; /* from low to high frequencies, without the mean */
-    for (int sum = 1; sum <= 2 * (LOW - 1); sum++) {
-        for (int v = sum < LOW ? 0 : sum - LOW + 1; v <= sum && v < LOW; v++, rank++) {
+    for (int rank = 0, sum = 1; sum <= 2 * (LOW - 1); sum++) {
+        for (int v = first_row(sum); v <= sum && v < LOW; v++, rank++) {
             if (low[v][sum - v] > 0) {
+                set_bit(&h, rank);
+            }
+        }
+    }
+    return h;
+}
+
+/* A negative changes every sign, a mirror image those of the odd frequencies across. */
+ark_phash ark_phash_turned(ark_turn turn) {
+    ark_phash h = {{0}};
+    for (int rank = 0, sum = 1; sum <= 2 * (LOW - 1); sum++) {
+        for (int v = first_row(sum); v <= sum && v < LOW; v++, rank++) {
+            if (turn == ARK_TURN_NEGATIVE || (turn == ARK_TURN_MIRROR && (sum - v) % 2)) {
                 set_bit(&h, rank);
             }
         }
@@ -216,12 +233,16 @@ void ark_thumb_detail(float thumb[ARK_THUMB * ARK_THUMB]) {
     }
 }
 
-double ark_thumb_correlation(const float a[ARK_THUMB * ARK_THUMB], const float b[ARK_THUMB * ARK_THUMB]) {
+double ark_thumb_correlation(
+    const float a[ARK_THUMB * ARK_THUMB], const float b[ARK_THUMB * ARK_THUMB], ark_turn turn) {
     double s = 0;
-    for (int i = 0; i < ARK_THUMB * ARK_THUMB; i++) {
-        s += (double)a[i] * (double)b[i];
+    for (int y = 0; y < ARK_THUMB; y++) {
+        for (int x = 0; x < ARK_THUMB; x++) {
+            int other = turn == ARK_TURN_MIRROR ? ARK_THUMB - 1 - x : x;
+            s += (double)a[y * ARK_THUMB + x] * (double)b[y * ARK_THUMB + other];
+        }
     }
-    return s;
+    return turn == ARK_TURN_NEGATIVE ? -s : s;
 }
 
 void ark_fingerprint_image(const ark_dct *t, const ark_image *im, ark_fingerprint *out) {

@@ -21,6 +21,9 @@ typedef struct ark_phash {
     uint64_t w[ARK_PHASH_BITS / 64];
 } ark_phash;
 
+/* How a copy may be turned: not at all, black for white (DICOM's two polarities), left for right. */
+typedef enum ark_turn { ARK_TURN_NONE, ARK_TURN_NEGATIVE, ARK_TURN_MIRROR, ARK_TURNS } ark_turn;
+
 /* 80 bytes an image. */
 typedef struct ark_fingerprint {
     uint64_t file, pixels; /* hashes of the bytes; of size, depth and grey levels */
@@ -45,8 +48,12 @@ ark_phash ark_phash_of(const ark_dct *t, const float thumb[ARK_THUMB * ARK_THUMB
 /** Keep what is finer than an eighth of the side (minus the mean of 9 x 9 around), scaled to length 1: the
  *  scalar product of two is their correlation. In place. */
 void ark_thumb_detail(float thumb[ARK_THUMB * ARK_THUMB]);
-double ark_thumb_correlation(const float a[ARK_THUMB * ARK_THUMB], const float b[ARK_THUMB * ARK_THUMB]);
+/** Of a and b, one of them turned. */
+double ark_thumb_correlation(
+    const float a[ARK_THUMB * ARK_THUMB], const float b[ARK_THUMB * ARK_THUMB], ark_turn turn);
 
+/** Bits of a hash that change when its image is turned. */
+ark_phash ark_phash_turned(ark_turn turn);
 bool ark_phash_flat(const ark_phash *h);
 /** Bits that differ. */
 int ark_phash_distance(const ark_phash *a, const ark_phash *b);
