@@ -18,8 +18,8 @@ typedef struct ark_near_pair {
 
 /** Pairs within `radius` (0..ARK_NEAR_MAX) bits after the bits of `turn` are inverted in one of the two
  * (NULL: none; a mirrored or negative image has others), sorted by (a,b); flat hashes are in none. More than
- * `limit` pairs: *complete is false and only some come back, the same ones for any number of threads. Memory: 4 bytes
- * a hash and 12 a pair. ark_free(*out). */
+ * `limit` pairs: *complete is false and only some come back, the same ones for any number of threads. Memory:
+ * 4 bytes a hash and 12 a pair. ark_free(*out). */
 ark_status ark_near_pairs(const ark_phash *hashes, size_t n, int radius, const ark_phash *turn, size_t limit,
     int threads, ark_near_pair **out, size_t *n_out, bool *complete) ARK_MUST_CHECK;
 
