@@ -2,6 +2,7 @@
 #include "app/cli/data_check.h"
 
 #include "app/cli/data_verbs.h"
+#include "app/cli/model_cli.h"
 #include "base/err.h"
 #include "io/yaml.h"
 #include "train/config.h"
@@ -79,17 +80,21 @@ static void print_split(const ark_check_set *s, int split) {
         s->patients[split]);
     for (int k = 0; k < d->n_classes && d->rows_n[split]; k++) {
         const ark_check_labels *l = &s->labels[split][k];
-        printf("%s %s %zu", k ? "," : ";", d->classes[k], l->positive);
+        printf("%s ", k ? "," : ";");
+        cli_put_text(stdout, d->classes[k]);
+        printf(" %zu", l->positive);
     }
     printf("\n");
 }
 
 static void print_set(const ark_check_set *s) {
     if (!s->data) {
-        printf("%s: NOT READ: %s\n", s->name, s->error);
+        cli_put_text(stdout, s->name);
+        printf(": NOT READ: %s\n", s->error);
         return;
     }
-    printf("%s: %s, %d classes\n", s->name, ark_task_name(s->data->task), s->data->n_classes);
+    cli_put_text(stdout, s->name);
+    printf(": %s, %d classes\n", ark_task_name(s->data->task), s->data->n_classes);
     for (int split = 0; split < ARK_SPLIT_COUNT; split++) {
         print_split(s, split);
     }
@@ -108,6 +113,11 @@ static void print_set(const ark_check_set *s) {
     }
 }
 
+static void put_place(const ark_check *c, size_t cell) {
+    cli_put_text(stdout, c->sets[cell / 3].name);
+    printf(" %s", ark_split_name((ark_split)(cell % 3)));
+}
+
 static void print_overlaps(const ark_check *c) {
     size_t width = 3 * c->n_sets;
     for (int leaks = 1; leaks >= 0; leaks--) {
@@ -116,10 +126,11 @@ static void print_overlaps(const ark_check *c) {
                 size_t n = c->overlap[a * width + b];
                 bool leak = ark_check_leaks(a, b);
                 if (n && leak == (bool)leaks && (leak || (a <= b && !ark_check_leaks(b, a)))) {
-                    printf("%s%zu images of %s %s %s %s %s\n", leak ? "LEAK: " : "", n, c->sets[b / 3].name,
-                        ark_split_name((ark_split)(b % 3)),
-                        a == b ? "occur more than once in" : "are also in", c->sets[a / 3].name,
-                        ark_split_name((ark_split)(a % 3)));
+                    printf("%s%zu images of ", leak ? "LEAK: " : "", n);
+                    put_place(c, b);
+                    printf("%s", a == b ? " occur more than once in " : " are also in ");
+                    put_place(c, a);
+                    printf("\n");
                 }
             }
         }
