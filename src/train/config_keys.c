@@ -22,6 +22,8 @@ static const char *const missings[] = {"dataset", "mask", "zero", NULL};
 static const ark_key keys[] = {
     PATH("data.config", data_config, "dataset YAML file"),
     LIST("data.datasets", datasets, "datasets in cyclic order; empty = all of the file"),
+    PATH("data.exclusions", exclusions,
+        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", workers, "2", 1, 256, "loader threads"),

@@ -364,6 +364,20 @@ static ark_status open_folder(ark_pretrain_run *r, bool *found) {
     return st;
 }
 
+/* What data.exclusions took out stands at the beginning of the log. */
+static ark_status log_exclusions(ark_pretrain_run *r) {
+    for (int i = 0; i < r->setup.n_lanes && r->c->exclusions[0]; i++) {
+        const ark_dataset *d = r->setup.lanes[i].data;
+        ark_run_log_begin(r->log, "exclusions", d->name, 0);
+        ark_run_log_text(r->log, "dataset", d->name);
+        ark_run_log_int(r->log, "train", (int64_t)d->dropped[ARK_TRAIN]);
+        ark_run_log_int(r->log, "val", (int64_t)d->dropped[ARK_VAL]);
+        ark_run_log_int(r->log, "test", (int64_t)d->dropped[ARK_TEST]);
+        ARK_TRY(ark_run_log_end(r->log));
+    }
+    return ARK_OK;
+}
+
 static ark_status train(ark_pretrain_run *r) {
     bool found;
     ARK_TRY(build(r));
@@ -373,6 +387,9 @@ static ark_status train(ark_pretrain_run *r) {
         (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
         (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
         found ? ", resumed" : "");
+    if (!found) {
+        ARK_TRY(log_exclusions(r));
+    }
     while (r->at.epoch < r->c->epochs) {
         while (r->at.pass < r->passes) {
             ARK_TRY(train_pass(r));

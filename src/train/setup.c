@@ -42,6 +42,9 @@ static ark_status read_datasets(const ark_train_config *c, ark_datasets **out) {
     if (st == ARK_OK) {
         st = ark_datasets_read(c->data_config, n ? names : NULL, n, out);
     }
+    if (st == ARK_OK && c->exclusions[0]) {
+        st = ark_datasets_exclude(*out, c->exclusions);
+    }
     ark_free(copy);
     return st;
 }
@@ -131,6 +134,15 @@ static ark_preproc make_preproc(const ark_train_config *c, int size_px) {
     return p;
 }
 
+static void note_dropped(const ark_dataset *d, void (*on_note)(void *, const char *), void *arg) {
+    char line[512];
+    if (on_note && d->dropped[ARK_TRAIN] + d->dropped[ARK_VAL] + d->dropped[ARK_TEST]) {
+        snprintf(line, sizeof line, "%s: left out by data.exclusions: %zu train, %zu val, %zu test images",
+            d->name, d->dropped[ARK_TRAIN], d->dropped[ARK_VAL], d->dropped[ARK_TEST]);
+        on_note(arg, line);
+    }
+}
+
 static void note_gaps(const ark_lane *lane, void (*on_note)(void *, const char *), void *arg) {
     const ark_dataset *d = lane->data;
     for (int k = 0; k < d->n_classes; k++) {
@@ -163,7 +175,8 @@ static ark_status build(const ark_train_config *c, ark_setup *s) {
         d->uncertain = c->uncertain ? (ark_uncertain)(c->uncertain - 1) : d->uncertain;
         d->missing = c->missing ? (ark_missing)(c->missing - 1) : d->missing;
         if (d->rows_n[ARK_TRAIN] == 0) {
-            return ARK_ERR(ARK_EINVAL, "%s: no training image", d->name);
+            return ARK_ERR(ARK_EINVAL, "%s: no training image%s", d->name,
+                d->dropped[ARK_TRAIN] ? ": data.exclusions leaves none" : "");
         }
     }
     ARK_TRY(build_heads(s, c->union_head));
@@ -180,6 +193,7 @@ ark_status ark_setup_read(
         return st;
     }
     for (int i = 0; i < out->n_lanes; i++) {
+        note_dropped(out->lanes[i].data, on_note, arg);
         note_gaps(&out->lanes[i], on_note, arg);
     }
     return ARK_OK;
