@@ -17,6 +17,7 @@ const cli_verb cli_verbs[] = {
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
     {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
         "compare models by linear readouts of their frozen embeddings", cmd_readout},
+    {"data", "WHAT ...", "images and datasets before anything trains on them", cmd_data},
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
