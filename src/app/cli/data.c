@@ -8,6 +8,8 @@
 
 /* Each has its own options, usage and help; arguments start behind the sub-verb. */
 static const cli_verb subs[] = {
+    {"pack", "CONFIG DIR [--size N] [--codec raw|png|jpeg] [--dataset NAME ...] [--resume] [--verify]",
+        "datasets with their images resized once, in one file", cmd_data_pack},
     {"show", "FILE -o OUT.png [--size N]", "write what a model sees of one image", cmd_data_show},
 };
 
