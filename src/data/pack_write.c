@@ -458,10 +458,44 @@ static void release(job *j) {
     ark_datasets_free(j->sets);
 }
 
+/* Resuming without names means those it was begun with: pointers into *x, or none where nothing is. */
+static ark_status names_begun(const char *dir, const char ***names, size_t *n, ark__pack_index *x) {
+    ark_mdb *m;
+    if (ark_mdb_open(dir, &m) != ARK_OK) { /* look() has the message, or begins anew */
+        return ARK_OK;
+    }
+    ark_status st = ark__pack_index_read(m, false, x);
+    ark_mdb_close(m);
+    if (st != ARK_OK || !x->has_header) {
+        return st;
+    }
+    const json_t *list = json_object_get(x->header.json, "datasets");
+    ARK_TRY(ARK_NEW(names, json_array_size(list), "names"));
+    for (*n = 0; *n < json_array_size(list); ++*n) {
+        const char *name = json_string_value(json_array_get(list, *n));
+        (*names)[*n] = name ? name : "";
+    }
+    return ARK_OK;
+}
+
+static ark_status read_sets(job *j, const char *config, const char *const *names, size_t n) {
+    const char **begun = NULL;
+    ark__pack_index x = {0};
+    ark_status st = ARK_OK;
+    if (!names && j->opts.resume) {
+        st = names_begun(j->dir, &begun, &n, &x);
+        names = begun;
+    }
+    st = st ? st : ark_datasets_read(config, names, n, &j->sets);
+    ark_free(begun);
+    ark__pack_index_free(&x);
+    return st;
+}
+
 ark_status ark_pack_write(const char *config, const char *const *names, size_t n_names, const char *dir,
     const ark_pack_opts *opts, ark_pack_result *out) {
     job j = {.dir = dir, .opts = *opts};
-    ARK_TRY(ark_datasets_read(config, names, n_names, &j.sets));
+    ARK_TRY(read_sets(&j, config, names, n_names));
     ark_status st = work(&j, config);
     struct stat sb;
     char *path = ark_path_join(dir, "data.mdb");

@@ -47,6 +47,23 @@ static void stops(void **state) {
     refused(ark_pack_write(yaml, NULL, 0, folder("stopped"), &o, &r), ARK_EINVAL, "holds a pack", "another");
 }
 
+/* Without names, --resume goes on with the datasets that the pack was begun with. */
+static void resuming_some_datasets(void **state) {
+    (void)state;
+    ark_pack_opts o = options(20);
+    ark_pack_result r;
+    o.threads = 1;
+    o.should_stop = stop_at_once;
+    assert_int_equal(
+        ark_pack_write(yaml, (const char *const[]){"a"}, 1, folder("some"), &o, &r), ARK_EINTERRUPTED);
+    o.should_stop = NULL;
+    o.resume = true;
+    r = pack(folder("some"), &o);
+    assert_int_equal(r.datasets, 1);
+    assert_int_equal(r.images, N);
+    assert_int_equal(r.made, N - 8);
+}
+
 static void resuming_something_else(void **state) {
     (void)state;
     ark_pack_opts o = options(20);
@@ -292,6 +309,7 @@ static void out_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stops),
+        cmocka_unit_test(resuming_some_datasets),
         cmocka_unit_test(resuming_something_else),
         cmocka_unit_test(damage_never_passes),
         cmocka_unit_test(one_image_damaged),
