@@ -189,8 +189,8 @@ static ark_status read_row(ark__rows *r, const ark_csv *t, size_t i, uint32_t *p
         row.age = (float)years;
     }
     for (int k = 0; k < r->d->n_classes; k++) {
-        if (!ark__label_parse(ark_csv_get(t, i, (size_t)(FIRST_CLASS + k)), &r->labels[k])) {
-            return bad_field(t, i, (size_t)(FIRST_CLASS + k));
+        if (!ark__label_parse(ark_csv_get(t, i, FIRST_CLASS + (size_t)k), &r->labels[k])) {
+            return bad_field(t, i, FIRST_CLASS + (size_t)k);
         }
     }
     row.split = (ark_split)s;
@@ -221,7 +221,7 @@ static ark_status read_table(
     ark__spec spec = {.name = d->name, .task = d->task, .suffix = "", .data_dir = ark_strdup(data_dir)};
     ark__rows rows = {.spec = &spec, .d = d};
     ark_status st = spec.data_dir ? ARK_OK : ARK_ERR(ARK_ENOMEM, "out of memory for a path");
-    if (st == ARK_OK && (ark_csv_cols(t) != (size_t)(FIRST_CLASS + d->n_classes) || ark_csv_rows(t) == 0)) {
+    if (st == ARK_OK && (ark_csv_cols(t) != FIRST_CLASS + (size_t)d->n_classes || ark_csv_rows(t) == 0)) {
         st = ARK_ERR(ARK_EFORMAT, "%s: %zu rows of %zu columns, expected %d columns", name, ark_csv_rows(t),
             ark_csv_cols(t), FIRST_CLASS + d->n_classes);
     }

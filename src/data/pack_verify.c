@@ -27,9 +27,10 @@ static ark_status verify(const ark_mdb *m, const char *dir, ark_pack_report *rep
     report->images = x.there;
     ark__pack_index_free(&x);
     ARK_TRY(ark_mdb_walk(m, visit, &r));
-    if (!complete) {
-        return ARK_ERR(
-            ARK_EFORMAT, "%s: an interrupted pack: finish it with arkfm data pack ... --resume", dir);
+    if (!complete) { /* opening it says what is missing */
+        ark_pack *p;
+        ARK_TRY(ark_pack_open(dir, &p));
+        ark_pack_unref(p);
     }
     if (report->damaged == 0 && !agrees) {
         return ARK_ERR(ARK_EFORMAT, "%s: damaged: its records are not those it was finished with", r.path);
@@ -39,17 +40,11 @@ static ark_status verify(const ark_mdb *m, const char *dir, ark_pack_report *rep
 
 ark_status ark_pack_verify(const char *dir, ark_pack_report *out) {
     ark_mdb *m;
-    ark_pack *p;
     ark_pack_report report = {0};
     ARK_TRY(ark_mdb_open(dir, &m));
     ark_status st = verify(m, dir, &report);
     ark_mdb_close(m);
-    /* What is whole must also open: an interrupted pack gets the message that open has for it. */
     ARK_TRY(st);
-    if (report.damaged == 0) {
-        ARK_TRY(ark_pack_open(dir, &p));
-        ark_pack_unref(p);
-    }
     *out = report;
     return ARK_OK;
 }

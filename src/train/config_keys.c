@@ -31,7 +31,7 @@ static const char *const missings[] = {"dataset", "mask", "zero", NULL};
     { key, ARK_KEY_WORD, F(field), def, words, 0, 0, help }
 
 const ark_key ark__keys[] = {
-    PATH("data.config", data_config, "dataset YAML file"),
+    PATH("data.config", data_config, "dataset YAML file, or the folder of a pack"),
     {"data.datasets", ARK_KEY_LIST, F(datasets), "", NULL, 0, 0,
         "datasets in cyclic order; empty = all of the file"},
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
