@@ -117,6 +117,32 @@ for delay in 0.02 0.15 0.3 0.5 0.8; do
 done
 ((killed)) || echo "note: no kill came between two batches"
 
+# Ctrl-C ends after the batch, with the hint that goes on.
+rm -rf torn
+"$ARKFM" data pack big.yaml torn --size 200 --threads 1 > /dev/null 2> term.err &
+pid=$!
+sleep 0.15
+kill -TERM $pid 2> /dev/null
+wait $pid
+case $? in
+    130) grep -q 'stopped after [0-9]* of 3200 images; go on with --resume' term.err || fail "no hint: $(cat term.err)" ;;
+    0 | 143) ;; # it was over, or had not begun
+    *) fail "stopped by a signal: $(cat term.err)" ;;
+esac
+
+# A run from a pack that is killed and resumed ends in the bytes of one that was not.
+"$ARKFM" pretrain ph/pretrain.yaml --out killed --set "${tiny[@]}" data.config=own train.checkpoint_steps=1 > /dev/null 2>&1 &
+pid=$!
+for _ in {1..200}; do
+    compgen -G 'killed/checkpoints/step-*' > /dev/null && break
+    sleep 0.02
+done
+kill -9 $pid 2> /dev/null
+wait $pid 2> /dev/null
+arkfm pretrain ph/pretrain.yaml --out killed --resume --set "${tiny[@]}" data.config=own train.checkpoint_steps=1
+expect_exit 0
+expect_same files/teacher.safetensors killed/teacher.safetensors
+
 # A limit on the size of files is a full disk.
 (ulimit -f 2000 && exec "$ARKFM" data pack big.yaml full --size 200 > /dev/null 2> full.err)
 [[ $? -eq 1 ]] || fail "a full disk: exit 1"

@@ -201,7 +201,7 @@ static int verify(const cli_ctx *c, const char *dir) {
     return cli_flush();
 }
 
-static int pack(const cli_ctx *c, const args *a, ark_pack_opts *o) {
+static int pack(const cli_ctx *c, const args *a, ark_pack_opts o) {
     display d = {.terminal = isatty(STDERR_FILENO), .began = cli_seconds()};
     d.last = d.began;
     ark_pack_result r;
@@ -210,12 +210,12 @@ static int pack(const cli_ctx *c, const args *a, ark_pack_opts *o) {
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of write, as a full disk is */
-    o->on_progress = on_progress;
-    o->should_stop = should_stop;
-    o->user = &d;
+    o.on_progress = on_progress;
+    o.should_stop = should_stop;
+    o.user = &d;
     input in;
-    ark_status st = find_input(c->pos[0], a, o, &in);
-    st = st ? st : ark_pack_write(in.config, in.names, in.n, c->pos[1], o, &r);
+    ark_status st = find_input(c->pos[0], a, &o, &in);
+    st = st ? st : ark_pack_write(in.config, in.names, in.n, c->pos[1], &o, &r);
     if (in.is_run) {
         ark_config_free(&in.run);
     }
@@ -256,7 +256,7 @@ int cmd_data_pack(cli_ctx *c, int argc, char **argv) {
     if (rc == 0 && c->npos == 1) {
         rc = a.verify ? verify(c, c->pos[0]) : cli_usage("the folder of the pack is missing");
     } else if (rc == 0) {
-        rc = pack(c, &a, &o);
+        rc = pack(c, &a, o);
     }
     cli_done(c, opts, CLI_COUNT(opts));
     return rc;
