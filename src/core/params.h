@@ -42,7 +42,7 @@ typedef struct ark_param {
     int64_t fan_in; /* for ARK_INIT_UNIFORM_FAN_IN; elements per row unless set */
     int file_ndim;  /* shape in weight files, where it differs (a convolution kept as a matrix); 0 = dims */
     int64_t file_dims[ARK_MAX_DIMS];
-    bool decay; /* weight decay applies (matrices yes; biases, norms and bias tables no) */
+    bool decay; /* weight decay applies (matrices yes; biases, norms, bias tables and pos_embed no) */
 } ark_param;
 
 ark_status ark_params_new(ark_params **out) ARK_MUST_CHECK;

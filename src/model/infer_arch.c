@@ -1,68 +1,47 @@
 /* What network a foreign state dict belongs to, read off its shapes. */
 #include "base/alloc.h"
 #include "base/err.h"
-#include "model/weight_file.h"
+#include "model/state_family.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { MAX_HEADS_IN_FILE = 1024, MAX_CLASSES = 65536, MAX_WIDTH = 65536 };
 
-static const ark_st_tensor *find_table(const ark_weight_file *f, int stage, int block) {
-    char name[96];
-    snprintf(name, sizeof name, "layers.%d.blocks.%d.attn.relative_position_bias_table", stage, block);
-    return ark_weight_file_find(f, name);
-}
+static const ark_state_family *const families[] = {
+    &ark_state_swin,
+    &ark_state_vit,
+};
+enum { FAMILIES = sizeof families / sizeof families[0] };
 
-/* Whether at this size every stage has exactly the window its tables were made for. */
-static bool size_fits(const ark_arch *a, const int windows[ARK_MAX_STAGES]) {
-    for (int s = 0; s < a->stages; s++) {
-        if (ark_arch_window(a, s) != windows[s]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Tables give the grid only where a window was cut down to it. So take the size at which the last stage is
- * one window, and go down until all stages agree. */
-static void assume_size(ark_arch *a, const int windows[ARK_MAX_STAGES]) {
-    int64_t first = ((int64_t)windows[a->stages - 1] * a->patch) << (a->stages - 1);
-    first = first < 4096 ? first : 4096 / a->patch * a->patch;
-    for (a->size_px = (int)first; a->size_px > a->patch; a->size_px -= a->patch) {
-        if (size_fits(a, windows)) {
-            return;
-        }
-    }
-    a->size_px = (int)first;
-}
-
-static ark_status read_stages(const ark_weight_file *f, ark_arch *a, int windows[ARK_MAX_STAGES]) {
-    const ark_st_tensor *t;
-    for (a->stages = 0; a->stages < ARK_MAX_STAGES && (t = find_table(f, a->stages, 0)); a->stages++) {
-        int s = a->stages;
-        windows[s] = t->ndim == 2 ? ark_bias_table_window(t->shape[0]) : 0;
-        if (!windows[s] || t->shape[1] < 1 || t->shape[1] > MAX_WIDTH) {
-            return ARK_ERR(
-                ARK_EFORMAT, "%s: %s: not ((2M-1)^2, heads) with a window M of at most 64", f->path, t->name);
-        }
-        a->heads[s] = (int)t->shape[1];
-        a->window = windows[s] > a->window ? windows[s] : a->window;
-        while (a->depths[s] <= 64 && find_table(f, s, a->depths[s])) {
-            a->depths[s]++;
-        }
-    }
-    return a->stages ? ARK_OK
-                     : ARK_ERR(ARK_EFORMAT,
-                           "%s: no layers.0.blocks.0.attn.relative_position_bias_table: not a Swin encoder "
-                           "under timm's or Microsoft's names",
-                           f->path);
+const ark_state_family *ark_state_family_at(int i) {
+    return i >= 0 && i < FAMILIES ? families[i] : NULL;
 }
 
 ark_status ark_arch_infer(const ark_weight_file *f, int size_px, ark_arch *out, bool *assumed) {
-    ark_arch a = {0};
-    int windows[ARK_MAX_STAGES];
-    ARK_TRY(read_stages(f, &a, windows));
+    for (int i = 0; i < FAMILIES; i++) {
+        if (ark_weight_file_find(f, families[i]->key)) {
+            ark_arch a = {0};
+            bool guess = false;
+            ARK_TRY(families[i]->infer(f, size_px, &a, &guess));
+            if (ark_arch_check(&a) != ARK_OK) {
+                return ark__err_prefix(ARK_EFORMAT, "%s", f->path);
+            }
+            *out = a;
+            *assumed = guess;
+            return ARK_OK;
+        }
+    }
+    char keys[512];
+    size_t n = 0;
+    for (int i = 0; i < FAMILIES && n < sizeof keys; i++) {
+        n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s (%s)", i ? ", " : "", families[i]->key,
+            families[i]->encoder->name);
+    }
+    return ARK_ERR(ARK_EFORMAT, "%s: no encoder of a known family: none of %s", f->path, keys);
+}
+
+ark_status ark_patch_conv_infer(const ark_weight_file *f, int *embed, int *patch) {
     const ark_st_tensor *conv = ark_weight_file_find(f, "patch_embed.proj.weight");
     if (!conv || conv->ndim != 4 || conv->shape[2] != conv->shape[3]) {
         return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight is %s", f->path,
@@ -76,19 +55,8 @@ ark_status ark_arch_infer(const ark_weight_file *f, int size_px, ark_arch *out, 
         return ARK_ERR(ARK_EFORMAT, "%s: patch_embed.proj.weight: %lld channels of patches of side %lld",
             f->path, (long long)conv->shape[0], (long long)conv->shape[2]);
     }
-    a.embed = (int)conv->shape[0];
-    a.in_chans = (int)conv->shape[1];
-    a.patch = (int)conv->shape[2];
-    a.size_px = size_px ? size_px : f->first_side * a.patch;
-    *assumed = a.size_px == 0;
-    if (*assumed) {
-        assume_size(&a, windows);
-    }
-    ark_status st = ark_arch_check(&a);
-    if (st != ARK_OK) {
-        return ark__err_prefix(ARK_EFORMAT, "%s", f->path);
-    }
-    *out = a;
+    *embed = (int)conv->shape[0];
+    *patch = (int)conv->shape[2];
     return ARK_OK;
 }
 

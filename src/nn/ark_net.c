@@ -2,8 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "nn/encoder.h"
 #include "nn/layers.h"
-#include "nn/swin.h"
 
 #include <stdio.h>
 
@@ -21,9 +21,7 @@ ark_net_tensors ark_net_trunk(ark_plan *p, const ark_net *net) {
     const ark_arch *a = &net->arch;
     int64_t dims[4] = {ark_plan_batch(p), a->in_chans, a->size_px, a->size_px};
     ark_net_tensors t = {.image = ark_plan_input(p, "image", 4, dims, false)};
-    ark_tensor *tokens = ark_swin(p, t.image, a, net->drop_path, NULL);
-    ark_plan_label(p, "pool");
-    t.encoder = ark_plan_output(p, ark_avgpool(p, tokens));
+    t.encoder = ark_plan_output(p, ark_encode(p, t.image, a, net->drop_path, NULL));
     ark_plan_label(p, "projector");
     switch (net->projector) {
     case ARK_PROJECTOR_NONE:

@@ -1,4 +1,4 @@
-/* The network of Foundation Ark: encoder -> average pool -> projector -> one linear head per dataset. */
+/* The network of Foundation Ark: encoder -> pooling -> projector -> one linear head per dataset. */
 #ifndef ARK_NN_ARK_NET_H
 #define ARK_NN_ARK_NET_H
 

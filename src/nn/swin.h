@@ -2,12 +2,15 @@
 #ifndef ARK_NN_SWIN_H
 #define ARK_NN_SWIN_H
 
-#include "core/plan.h"
-#include "nn/arch.h"
+#include "nn/encoder.h"
 
-/** Record the encoder. image (B,3,S,S) f32 -> last norm's tokens (B,h,w,C), f32. drop_path: largest
- * stochastic-depth rate, growing linearly over the blocks from 0. stages, when not NULL, gets the output
- * tensor of each stage (a->stages). */
+/** Tokens per side in a stage: ceil(size / patch / 2^stage), each halving rounded up as timm does. */
+int ark_swin_side(const ark_arch *a, int stage);
+/** Window side used in a stage. */
+int ark_swin_window(const ark_arch *a, int stage);
+
+/** ark_encoder.build of the family: image (B,3,S,S) f32 -> last norm's tokens (B,h,w,C), f32. stages, when
+ * not NULL, gets the output tensor of each stage (a->stages). */
 ark_tensor *ark_swin(ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **stages);
 
 #endif

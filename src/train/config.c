@@ -1,212 +1,16 @@
 #include "train/config.h"
 
-#include "base/alloc.h"
 #include "base/err.h"
-#include "base/file.h"
-#include "base/str.h"
-#include "io/yaml.h"
 #include "train/config_impl.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { MAX_KEYS = 128, VALUE_BYTES = 4096 };
-
-static void *field(const ark_train_config *c, const ark_key *k) {
-    return (char *)(uintptr_t)c + k->offset;
-}
-
-static ark_status set_text(char **slot, const char *value) {
-    char *copy = ark_strdup(value);
-    if (!copy) {
-        return ARK_ERR(ARK_ENOMEM, "out of memory for the configuration");
-    }
-    ark_free(*slot);
-    *slot = copy;
-    return ARK_OK;
-}
-
-static ark_status set_word(const ark_key *k, const char *value, int64_t *slot) {
-    size_t n = 0;
-    char all[200] = "";
-    for (; k->words[n]; n++) {
-        if (!strcmp(k->words[n], value)) {
-            *slot = (int64_t)n;
-            return ARK_OK;
-        }
-        size_t len = strlen(all);
-        snprintf(all + len, sizeof all - len, "%s%s", n ? ", " : "", k->words[n]);
-    }
-    const char *near = ark_nearest(value, k->words, n);
-    return ARK_ERR(ARK_EINVAL, "%s: '%s' is not one of %s%s%s%s", k->name, value, all,
-        near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-}
-
-/* Parse text into the key's field. base: folder that relative paths refer to, or NULL for
- * the working folder. */
-static ark_status set_value(ark_train_config *c, const ark_key *k, const char *value, const char *base) {
-    void *slot = field(c, k);
-    bool b;
-    int64_t i;
-    double d;
-    switch (k->kind) {
-    case ARK_KEY_TEXT:
-    case ARK_KEY_LIST:
-        return set_text(slot, value);
-    case ARK_KEY_PATH: {
-        char *full = value[0] && base ? ark_path_join(base, value) : ark_strdup(value);
-        ark_status st =
-            full ? set_text(slot, full) : ARK_ERR(ARK_ENOMEM, "out of memory for the configuration");
-        ark_free(full);
-        return st;
-    }
-    case ARK_KEY_INT:
-        if (!ark_parse_i64(value, &i) || (double)i < k->min || (double)i > k->max) {
-            return ARK_ERR(
-                ARK_EINVAL, "%s: '%s' is not a whole number in %.0f..%.0f", k->name, value, k->min, k->max);
-        }
-        memcpy(slot, &i, sizeof i);
-        return ARK_OK;
-    case ARK_KEY_REAL:
-        if (!ark_parse_f64(value, &d) || d < k->min || d > k->max) {
-            return ARK_ERR(ARK_EINVAL, "%s: '%s' is not a number in %g..%g", k->name, value, k->min, k->max);
-        }
-        memcpy(slot, &d, sizeof d);
-        return ARK_OK;
-    case ARK_KEY_BOOL:
-        if (!ark_parse_bool(value, &b)) {
-            return ARK_ERR(ARK_EINVAL, "%s: '%s' is not true or false", k->name, value);
-        }
-        i = b;
-        memcpy(slot, &i, sizeof i);
-        return ARK_OK;
-    case ARK_KEY_WORD:
-        return set_word(k, value, slot);
-    }
-    return ARK_ERR(ARK_EINVAL, "%s: unknown kind", k->name);
-}
-
-static ark_status set_key(
-    ark_train_config *c, size_t index, const char *value, const char *base, const char *origin) {
-    ARK_TRY(set_value(c, &ark__keys[index], value, base));
-    return set_text(&c->origins[index], origin);
-}
-
-static size_t find_key(const char *name) {
-    size_t i = 0;
-    while (i < ark__key_count && strcmp(ark__keys[i].name, name)) {
-        i++;
-    }
-    return i;
-}
-
-static ark_status unknown_key(const char *where, const char *name) {
-    const char *names[MAX_KEYS];
-    size_t n = 0;
-    for (; n < ark__key_count && n < MAX_KEYS; n++) {
-        names[n] = ark__keys[n].name;
-    }
-    const char *near = ark_nearest(name, names, n);
-    return ARK_ERR(ARK_EINVAL, "%s: unknown key '%s'%s%s%s", where, name, near ? " (did you mean '" : "",
-        near ? near : "", near ? "'?)" : "");
-}
-
-/* A sequence of scalars, or one scalar, as items joined by ','. */
-static ark_status join_list(
-    const ark_yaml *y, const ark_yaml_node *n, const char *key, char *buf, size_t cap) {
-    buf[0] = '\0';
-    if (n->kind == ARK_YAML_SCALAR) {
-        snprintf(buf, cap, "%s", n->text);
-        return ARK_OK;
-    }
-    size_t len = 0;
-    for (size_t i = 0; i < n->count; i++) {
-        const char *item;
-        if (n->kind != ARK_YAML_SEQ) {
-            return ARK_ERR(ARK_EINVAL, "%s:%d: %s: expected a list", y->path, n->line, key);
-        }
-        ARK_TRY(ark_yaml_str(y, n->items[i], key, &item));
-        int w = snprintf(buf + len, cap - len, "%s%s", i ? "," : "", item);
-        if (strchr(item, ',') || w < 0 || (size_t)w >= cap - len) {
-            return ARK_ERR(ARK_EINVAL, "%s:%d: %s: item too long or with a comma", y->path, n->line, key);
-        }
-        len += (size_t)w;
-    }
-    return ARK_OK;
-}
-
-static ark_status read_section(
-    ark_train_config *c, const ark_yaml *y, const char *section, const ark_yaml_node *map, const char *base) {
-    for (size_t i = 0; i < map->count; i++) {
-        const ark_yaml_node *v = map->items[i];
-        char name[128], where[512], value[VALUE_BYTES];
-        snprintf(name, sizeof name, "%s.%s", section, map->keys[i]);
-        snprintf(where, sizeof where, "%s:%d", y->path, v->line);
-        size_t index = find_key(name);
-        if (index == ark__key_count) {
-            return unknown_key(where, name);
-        }
-        if (ark__keys[index].kind == ARK_KEY_LIST) {
-            ARK_TRY(join_list(y, v, name, value, sizeof value));
-        } else if (v->kind != ARK_YAML_SCALAR) {
-            return ARK_ERR(ARK_EINVAL, "%s: %s: expected one value", where, name);
-        } else {
-            snprintf(value, sizeof value, "%s", v->text);
-        }
-        ark_status st = set_key(c, index, value, base, where);
-        if (st != ARK_OK) {
-            return ark__err_prefix(st, "%s", where);
-        }
-    }
-    return ARK_OK;
-}
-
-static ark_status read_file(ark_train_config *c, const char *path) {
-    ark_yaml *y;
-    ARK_TRY(ark_yaml_read(path, &y));
-    char *base = ark_path_dir(path);
-    ark_status st = base ? ARK_OK : ARK_ERR(ARK_ENOMEM, "out of memory for the configuration");
-    if (st == ARK_OK && y->root->kind != ARK_YAML_MAP) {
-        st = ARK_ERR(ARK_EINVAL, "%s:%d: expected sections such as 'train:'", path, y->root->line);
-    }
-    for (size_t i = 0; st == ARK_OK && i < y->root->count; i++) {
-        const ark_yaml_node *section = y->root->items[i];
-        if (section->kind != ARK_YAML_MAP) {
-            char where[512];
-            snprintf(where, sizeof where, "%s:%d", path, section->line);
-            st = unknown_key(where, y->root->keys[i]);
-        } else {
-            st = read_section(c, y, y->root->keys[i], section, base);
-        }
-    }
-    ark_free(base);
-    ark_yaml_free(y);
-    return st;
-}
 
 ark_status ark_config_read(const char *path, ark_train_config *out) {
     *out = (ark_train_config){.augment = ark_augment_pretrain()};
-    ARK_TRY(ARK_NEW(&out->origins, ark__key_count, "the configuration"));
-    for (size_t i = 0; i < ark__key_count; i++) {
-        ARK_TRY(set_key(out, i, ark__keys[i].fallback, NULL, "default"));
-    }
-    return path ? read_file(out, path) : ARK_OK;
+    ARK_TRY(ark_keys_defaults(&ark__train_keys, out));
+    return path ? ark_keys_read(&ark__train_keys, out, path) : ARK_OK;
 }
 
 ark_status ark_config_set(ark_train_config *c, const char *assignment) {
-    const char *eq = strchr(assignment, '=');
-    char name[128];
-    if (!eq || eq == assignment || (size_t)(eq - assignment) >= sizeof name) {
-        return ARK_ERR(ARK_EINVAL, "--set %s: expected key=value", assignment);
-    }
-    memcpy(name, assignment, (size_t)(eq - assignment));
-    name[eq - assignment] = '\0';
-    size_t index = find_key(name);
-    if (index == ark__key_count) {
-        return unknown_key("--set", name);
-    }
-    return set_key(c, index, eq + 1, NULL, "--set");
+    return ark_keys_set(&ark__train_keys, c, assignment);
 }
 
 ark_status ark_config_check(const ark_train_config *c) {
@@ -226,121 +30,26 @@ ark_status ark_config_check(const ark_train_config *c) {
 }
 
 void ark_config_free(ark_train_config *c) {
-    for (size_t i = 0; i < ark__key_count && c->origins; i++) {
-        const ark_key *k = &ark__keys[i];
-        if (k->kind <= ARK_KEY_LIST) {
-            char **slot = field(c, k);
-            ark_free(*slot);
-        }
-        ark_free(c->origins[i]);
-    }
-    ark_free(c->origins);
+    ark_keys_free(&ark__train_keys, c);
     *c = (ark_train_config){0};
 }
 
 size_t ark_config_count(void) {
-    return ark__key_count;
+    return ark__train_keys.n;
 }
 
 const char *ark_config_key(size_t index) {
-    return ark__keys[index].name;
+    return ark__train_keys.keys[index].name;
 }
 
 const char *ark_config_help(size_t index) {
-    return ark__keys[index].help;
+    return ark__train_keys.keys[index].help;
 }
 
 void ark_config_value(const ark_train_config *c, size_t index, char *buf, size_t cap) {
-    const ark_key *k = &ark__keys[index];
-    const void *slot = field(c, k);
-    int64_t i = 0;
-    double d = 0;
-    if (k->kind <= ARK_KEY_LIST) {
-        const char *s;
-        memcpy(&s, slot, sizeof s);
-        snprintf(buf, cap, "%s", s);
-        return;
-    }
-    if (k->kind == ARK_KEY_REAL) {
-        memcpy(&d, slot, sizeof d);
-        for (int digits = 6; digits <= 17;
-             digits++) { /* the shortest text that reads back to the same number */
-            double back;
-            snprintf(buf, cap, "%.*g", digits, d);
-            if (ark_parse_f64(buf, &back) && back == d) {
-                break;
-            }
-        }
-        return;
-    }
-    memcpy(&i, slot, sizeof i);
-    if (k->kind == ARK_KEY_WORD) {
-        snprintf(buf, cap, "%s", k->words[i]);
-    } else if (k->kind == ARK_KEY_BOOL) {
-        snprintf(buf, cap, "%s", i ? "true" : "false");
-    } else {
-        snprintf(buf, cap, "%lld", (long long)i);
-    }
-}
-
-/* Quote with YAML's double quotes; paths may hold anything. */
-static void put_quoted(ark_writer *w, const char *s) {
-    ark_writer_put(w, "\"", 1);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\') {
-            ark_writer_put(w, "\\", 1);
-        }
-        ark_writer_put(w, s, 1);
-    }
-    ark_writer_put(w, "\"", 1);
-}
-
-static void put_list(ark_writer *w, const char *joined) {
-    ark_writer_put(w, "[", 1);
-    for (const char *s = joined; *s;) {
-        size_t len = strcspn(s, ",");
-        char item[VALUE_BYTES];
-        snprintf(item, sizeof item, "%.*s", (int)len, s);
-        put_quoted(w, item);
-        s += len;
-        if (*s == ',') {
-            ark_writer_put(w, ", ", 2);
-            s++;
-        }
-    }
-    ark_writer_put(w, "]", 1);
+    ark_keys_value(&ark__train_keys, c, index, buf, cap);
 }
 
 ark_status ark_config_write(const ark_train_config *c, const char *path) {
-    ark_writer w;
-    ARK_TRY(ark_writer_open(&w, path));
-    const char *section = "";
-    char folder[VALUE_BYTES];
-    const char *cwd = getcwd(folder, sizeof folder);
-    for (size_t i = 0; i < ark__key_count; i++) {
-        const ark_key *k = &ark__keys[i];
-        size_t len = strcspn(k->name, ".");
-        if (strncmp(section, k->name, len + 1)) {
-            ark_writer_printf(&w, "%.*s:\n", (int)len, k->name);
-            section = k->name;
-        }
-        char value[VALUE_BYTES];
-        ark_config_value(c, i, value, sizeof value);
-        ark_writer_printf(&w, "    %s: ", k->name + len + 1);
-        if (k->kind == ARK_KEY_LIST) {
-            put_list(&w, value);
-        } else if (k->kind < ARK_KEY_LIST) {
-            if (k->kind == ARK_KEY_PATH && value[0] && value[0] != '/' && cwd) {
-                char full[2 * VALUE_BYTES]; /* the copy lies in another folder */
-                snprintf(full, sizeof full, "%s/%s", cwd, value);
-                put_quoted(&w, full);
-            } else {
-                put_quoted(&w, value);
-            }
-        } else {
-            ark_writer_printf(&w, "%s", value);
-        }
-        ark_writer_printf(&w, " # %s\n", c->origins[i]);
-    }
-    return ark_writer_commit(&w);
+    return ark_keys_write(&ark__train_keys, c, path);
 }

@@ -17,23 +17,11 @@ static const char *const uncertains[] = {"dataset", "lsr-ones", "ones", "zeros",
 static const char *const missings[] = {"dataset", "mask", "zero", NULL};
 
 #define F(field) offsetof(ark_train_config, field)
-#define PATH(key, field, help)                                                                               \
-    { key, ARK_KEY_PATH, F(field), "", NULL, 0, 0, help }
-#define TEXT(key, field, def, help)                                                                          \
-    { key, ARK_KEY_TEXT, F(field), def, NULL, 0, 0, help }
-#define INT(key, field, def, lo, hi, help)                                                                   \
-    { key, ARK_KEY_INT, F(field), def, NULL, lo, hi, help }
-#define REAL(key, field, def, lo, hi, help)                                                                  \
-    { key, ARK_KEY_REAL, F(field), def, NULL, lo, hi, help }
-#define BOOL(key, field, def, help)                                                                          \
-    { key, ARK_KEY_BOOL, F(field), def, NULL, 0, 1, help }
-#define WORD(key, field, def, words, help)                                                                   \
-    { key, ARK_KEY_WORD, F(field), def, words, 0, 0, help }
+#include "train/key_rows.inc"
 
-const ark_key ark__keys[] = {
+static const ark_key keys[] = {
     PATH("data.config", data_config, "dataset YAML file, or the folder of a pack"),
-    {"data.datasets", ARK_KEY_LIST, F(datasets), "", NULL, 0, 0,
-        "datasets in cyclic order; empty = all of the file"},
+    LIST("data.datasets", datasets, "datasets in cyclic order; empty = all of the file"),
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", workers, "2", 1, 256, "loader threads"),
@@ -50,6 +38,8 @@ const ark_key ark__keys[] = {
     INT("model.projector_dim", projector_dim, "1376", 1, 65536, "width of the projected features"),
     REAL("model.drop_path", drop_path, "0.1", 0, 0.9, "largest stochastic-depth rate of the student"),
     PATH("model.init", init, "weight file whose encoder starts the run; empty = timm's initialisation"),
+    TEXT("model.init_key", init_key, "",
+        "which weights of a .pth; empty = teacher, else state_dict, model, ..."),
 
     INT("preprocess.resize_px", resize_px, "0", 0, 4096, "side before a crop; 0 = 8/7 of the input side"),
     WORD("preprocess.filter", filter, "bilinear", filters, "resampling filter"),
@@ -118,4 +108,6 @@ const ark_key ark__keys[] = {
         "also write a checkpoint every so many steps; 0 = only at the end of an epoch"),
     TEXT("train.backend", backend, "cpu", "device: cpu, cuda, ref"),
 };
-const size_t ark__key_count = sizeof ark__keys / sizeof ark__keys[0];
+
+const ark_key_table ark__train_keys = {
+    .keys = keys, .n = sizeof keys / sizeof keys[0], .origins = F(origins), .example_section = "train"};

@@ -11,7 +11,7 @@ expect_close() {
         fail "$1 is not within $3 of $2"
 }
 
-for case in new old; do
+for case in new old vit_timm vit_torchvision; do
     for layer in encoder projector; do
         for backend in cpu ref; do
             arkfm embed "$golden/embed_$case.safetensors" --tensor "$golden/embed_${case}_x.npy" \
@@ -73,7 +73,7 @@ expect_exit 0
 expect_err 'missing layers\.1\.blocks\.1\.norm1\.weight'
 arkfm embed "$golden/flat.safetensors" "$images" -o "$work/e.npy"
 expect_exit 1
-expect_one_line_error 'flat\.safetensors.*not a Swin encoder'
+expect_one_line_error 'flat\.safetensors.*no encoder of a known family'
 arkfm embed "$golden/embed_new.safetensors" "$images" -o "$work/none/e.npy"
 expect_exit 1
 expect_err 'none/e\.npy'

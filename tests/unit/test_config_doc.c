@@ -41,8 +41,8 @@ static void add_values(ark_buf *b, const ark_key *k) {
 /* The tables as the page must hold them, one per section. */
 static void build(ark_buf *b) {
     const char *section = "";
-    for (size_t i = 0; i < ark__key_count; i++) {
-        const ark_key *k = &ark__keys[i];
+    for (size_t i = 0; i < ark__train_keys.n; i++) {
+        const ark_key *k = &ark__train_keys.keys[i];
         size_t len = strcspn(k->name, ".");
         if (strncmp(section, k->name, len + 1) != 0) {
             section = k->name;
