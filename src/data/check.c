@@ -232,7 +232,7 @@ ark_status ark_check_write_exclusions(const ark_check *c, const char *path) {
         }
         const ark_check_set *s = ark_check_locate(c, (uint32_t)i, &sample);
         const char *texts[] = {s->name, ark_split_name((ark_split)s->data->split[sample]),
-            ark_dataset_image(s->data, sample), reasons[c->drop[i]]};
+            ark_dataset_image_name(s->data, sample), reasons[c->drop[i]]};
         for (int t = 0; t < 4; t++) {
             ark_writer_printf(&w, t ? ",\"" : "\"");
             for (const char *p = texts[t]; *p; p++) {

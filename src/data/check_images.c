@@ -156,7 +156,7 @@ typedef struct confirming {
 /* Details of whole and square. */
 static ark_status read_details(const char *path, float (*out)[THUMB_N]) {
     ark_image im;
-    ARK_TRY(ark_image_read(path, NULL, &im));
+    ARK_TRY(ark_image_read8(path, NULL, NULL, NULL, &im));
     for (int i = 0; i < 2; i++) {
         ark_thumb(&im, i == 1, out[i]);
         ark_thumb_detail(out[i]);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "data/pack_priv.h"
 
 #include <string.h>
 
@@ -13,6 +14,8 @@ static const size_t LIST_LIMIT = (size_t)1 << 30; /* bytes of a headerless list 
 
 void ark__dataset_clear(ark_dataset *d) {
     ark_free(d->name);
+    ark_free(d->data_dir);
+    ark_pack_unref(d->pack);
     for (int k = 0; d->classes && k < d->n_classes; k++) {
         ark_free(d->classes[k]);
     }
@@ -172,6 +175,9 @@ static ark_status read_rows(ark__rows *r, ark_csv *const *tables) {
 
 static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_node *node, ark_dataset *d) {
     ark__spec spec;
+    if (ark_yaml_get(node, "pack")) {
+        return ark__pack_entry(y, name, node, d);
+    }
     ARK_TRY(ark__spec_read(y, name, node, &spec));
     ark_csv *tables[ARK_SPLIT_COUNT] = {NULL};
     ark__strset found = {0};
@@ -205,6 +211,8 @@ static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_n
     for (size_t i = 0; i < ARK_SPLIT_COUNT; i++) {
         ark_csv_free(tables[i]);
     }
+    d->data_dir = spec.data_dir; /* goes on with the dataset */
+    spec.data_dir = NULL;
     ark__spec_free(&spec);
     return st;
 }
@@ -247,6 +255,9 @@ static ark_status read_all(const ark_yaml *y, const char *const *names, size_t n
 }
 
 ark_status ark_datasets_read(const char *path, const char *const *names, size_t n_names, ark_datasets **out) {
+    if (ark_path_is_dir(path)) {
+        return ark__pack_datasets(path, names, n_names, out);
+    }
     ark_yaml *y;
     ARK_TRY(ark_yaml_read(path, &y));
     ark_datasets *d = NULL;
@@ -284,7 +295,7 @@ const ark_dataset *ark_datasets_find(const ark_datasets *d, const char *name) {
     return NULL;
 }
 
-const char *ark_dataset_image(const ark_dataset *d, size_t sample) {
+const char *ark_dataset_image_name(const ark_dataset *d, size_t sample) {
     size_t n = d->dir ? strlen(d->dir) : 0;
     return d->paths[sample] + (n && !strncmp(d->paths[sample], d->dir, n) ? n : 0);
 }

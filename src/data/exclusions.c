@@ -51,7 +51,7 @@ static void filter(list *l, ark_dataset *d) {
         size_t kept = 0;
         for (size_t i = 0; i < d->rows_n[s]; i++) {
             uint32_t sample = d->rows[s][i], id = UINT32_MAX;
-            if (make_key(key, d->name, ark_split_name((ark_split)s), ark_dataset_image(d, sample))) {
+            if (make_key(key, d->name, ark_split_name((ark_split)s), ark_dataset_image_name(d, sample))) {
                 id = ark__strset_find(&l->keys, key);
             }
             if (id == UINT32_MAX) {

@@ -263,7 +263,7 @@ ark_status ark_fingerprint_read(const ark_dct *t, const char *path, ark_fingerpr
     size_t n;
     ark_image im;
     ARK_TRY(ark_file_read(path, ark_image_default_limits().max_file_bytes, &bytes, &n));
-    ark_status st = ark_image_decode(bytes, n, path, NULL, &im);
+    ark_status st = ark_image_decode8(bytes, n, path, NULL, NULL, NULL, &im);
     if (st == ARK_OK) {
         out->file = ark_bytes_hash(0, bytes, n);
         ark_fingerprint_image(t, &im, out);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "data/pack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +173,7 @@ static ark_status build(const ark_train_config *c, ark_setup *s) {
     for (int i = 0; i < s->n_lanes; i++) {
         ark_dataset *d = &s->datasets->items[i];
         s->lanes[i] = (ark_lane){.data = d, .id = (uint32_t)i};
+        ARK_TRY(ark_dataset_fits(d, &s->pre));
         d->uncertain = c->uncertain ? (ark_uncertain)(c->uncertain - 1) : d->uncertain;
         d->missing = c->missing ? (ark_missing)(c->missing - 1) : d->missing;
         if (d->rows_n[ARK_TRAIN] == 0) {

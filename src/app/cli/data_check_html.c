@@ -187,7 +187,7 @@ static ark_status add_groups(ark_html *h, const ark_check *c) {
                 put(&g, "%zu", k + 1);
                 put(&g, "%s", s->name);
                 put(&g, "%s", ark_split_name((ark_split)s->data->split[sample]));
-                put(&g, "%s", ark_dataset_image(s->data, sample));
+                put(&g, "%s", ark_dataset_image_name(s->data, sample));
                 put(&g, "%s", cli_match_name((ark_match)c->match[m]));
                 put(&g, "%s", c->leaked[m] ? "yes" : "");
                 put(&g, "%d", c->distance[m]);

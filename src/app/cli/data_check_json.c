@@ -17,7 +17,8 @@ static json_t *image(const ark_check *c, uint32_t i) {
     size_t sample;
     const ark_check_set *s = ark_check_locate(c, i, &sample);
     return json_pack("{s:o,s:s,s:o}", "dataset", text(s->name), "split",
-        ark_split_name((ark_split)s->data->split[sample]), "image", text(ark_dataset_image(s->data, sample)));
+        ark_split_name((ark_split)s->data->split[sample]), "image",
+        text(ark_dataset_image_name(s->data, sample)));
 }
 
 static json_t *split_of(const ark_check_set *s, int split) {

@@ -337,7 +337,8 @@ static void drop(work *w) {
 int cmd_eval(cli_ctx *ctx, int argc, char **argv) {
     args a = {.split = "test", .replicates = -1, .model = CLI_MODEL_DEFAULTS};
     const cli_opt opts[] = {
-        {"--data", CLI_STR, "DATASETS.yaml", &a.data, "file that describes the datasets (required)"},
+        {"--data", CLI_STR, "DATASETS.yaml", &a.data,
+            "file that describes the datasets, or a pack (required)"},
         {"--dataset", CLI_STR, "NAME", &a.dataset, "dataset to evaluate on (required)"},
         {"--split", CLI_STR, "train|val|test", &a.split, "its split (default: test)"},
         {"--head", CLI_STR, "NAME", &a.head, "head of another dataset, whose classes include this one's"},
