@@ -67,6 +67,7 @@ typedef struct ark__spec {
     char *exclude_list;           /* CSV with a path column, or NULL */
 } ark__spec;
 
+enum { ARK__ALL_VIEWS = 15 };
 /** Bit of a view in ark__spec.views: 'P', 'A', 'L', or 0 for unknown. */
 unsigned ark__view_bit(char view);
 /** Check and resolve the entry `name` of the file. ARK_EINVAL with file and line. */

@@ -381,7 +381,7 @@ static ark_status read_views(ark__spec *s, const ark_yaml_node *node) {
     static const word words[] = {
         {"all", 15}, {"frontal", 11}, {"PA", 1}, {"AP", 2}, {"lateral", 4}, {"unknown", 8}};
     const ark_yaml_node *v = ark_yaml_get(node, "views");
-    s->views = v ? 0 : 15;
+    s->views = v ? 0 : ARK__ALL_VIEWS;
     for (size_t i = 0; i < ark__items(v); i++) {
         const char *text = v->kind == ARK_YAML_MAP ? NULL : ark__item(v, i);
         unsigned bits = 0;

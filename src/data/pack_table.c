@@ -201,8 +201,7 @@ static ark_status read_row(ark__rows *r, const ark_csv *t, size_t i, uint32_t *p
 
 static ark_status read_rows(ark__rows *r, const ark_csv *t, uint32_t *patients) {
     ark_dataset *d = r->d;
-    ARK_TRY(ARK_NEW(&r->labels, (size_t)d->n_classes, "a row of labels"));
-    ARK_TRY(ARK_NEW(&r->path, (size_t)ARK__MAX_PATH + 1, "a path"));
+    ARK_TRY(ark__rows_begin(r));
     ARK_TRY(ark__rows_reserve(r, ark_csv_rows(t)));
     for (size_t i = 0; i < ark_csv_rows(t); i++) {
         ARK_TRY(read_row(r, t, i, &patients[i]));
@@ -218,7 +217,11 @@ static ark_status read_table(
     uint32_t *patients = NULL;
     ARK_TRY(ark_csv_parse(
         (const char *)table->value + ARK__PACK_CRC, table->len - ARK__PACK_CRC, name, 0, true, &t));
-    ark__spec spec = {.name = d->name, .task = d->task, .suffix = "", .data_dir = ark_strdup(data_dir)};
+    ark__spec spec = {.name = d->name,
+        .task = d->task,
+        .suffix = "",
+        .data_dir = ark_strdup(data_dir),
+        .views = ARK__ALL_VIEWS}; /* what was packed was wanted */
     ark__rows rows = {.spec = &spec, .d = d};
     ark_status st = spec.data_dir ? ARK_OK : ARK_ERR(ARK_ENOMEM, "out of memory for a path");
     if (st == ARK_OK && (ark_csv_cols(t) != FIRST_CLASS + (size_t)d->n_classes || ark_csv_rows(t) == 0)) {
