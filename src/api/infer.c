@@ -225,8 +225,7 @@ ark_status ark_infer_tensor(ark_infer_session *s, const float *images, size_t n,
 
 static ark_status load(ark_infer_session *s, const char *path, float *dst) {
     ark_image im;
-    ARK_TRY(ark_image_read(path, NULL, &im));
-    ark_image_to8(&im);
+    ARK_TRY(ark_image_read8(path, NULL, NULL, NULL, &im));
     ark_status st = ark_viewer_plain(s->viewer, &im, dst);
     ark_image_free(&im);
     return st;

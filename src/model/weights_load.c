@@ -195,7 +195,7 @@ ark_status ark_match_fill(
     ark_status st = ARK_OK;
     for (int i = 0; i < ark_params_count(params) && st == ARK_OK; i++) {
         if (m->tensor[i]) {
-            float *values;
+            float *values = buf;
             st = ark_match_read(f, m, params, i, buf, &values);
             st = st ? st : ark_params_write(params, column, i, values);
         }

@@ -80,7 +80,7 @@ expect_err 'none/e\.npy'
 mkdir "$work/empty"
 arkfm embed "$golden/embed_new.safetensors" "$work/empty" -o "$work/e.npy"
 expect_exit 1
-expect_one_line_error 'no \.png, \.jpg or \.jpeg file'
+expect_one_line_error 'no \.png, \.jpg, .* or \.dicom file'
 
 # Wrong words.
 arkfm embed "$golden/embed_new.safetensors" -o "$work/e.npy"

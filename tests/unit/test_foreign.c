@@ -1,5 +1,6 @@
 /* Weights of others: names of torchvision and of larger models, heads of the released sizes, the teacher
  * in a checkpoint of upstream's, conversion between formats. Files of make_pth.py. */
+#include "ark/infer.h"
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/file.h"
@@ -261,6 +262,28 @@ static void a_pth_starts_an_encoder(void **state) {
     ark_backend_ref.close(dev);
 }
 
+/* The library's door takes the same files, key and names. */
+static void the_library_opens_a_pth(void **state) {
+    (void)state;
+    ark_infer_opts o = ark_infer_default_opts();
+    ark_infer_model *model;
+    o.backend = "ref";
+    o.key = "state_dict";
+    check_ok(ark_infer_open(GOLDEN "ark.pth.tar", &o, &model));
+    const ark_infer_info *info = ark_infer_describe(model);
+    assert_int_equal(info->size_px, 32);
+    assert_false(info->size_assumed);
+    assert_int_equal(info->outputs, 52);
+    assert_string_equal(info->heads[4].dataset, "VinDrCXR");
+    assert_int_equal(info->heads[4].first, 45);
+    ark_infer_close(model);
+    o.key = "ema";
+    check_error(ark_infer_open(GOLDEN "ark.pth.tar", &o, &model), ARK_EINVAL, "no key 'ema'");
+    o.key = NULL;
+    o.heads = GOLDEN "none.yaml";
+    check_error(ark_infer_open(GOLDEN "ark.pth.tar", &o, &model), ARK_EIO, "none.yaml");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(torchvision_names_are_spelt_out),
@@ -272,6 +295,7 @@ int main(void) {
         cmocka_unit_test(conversion_there_and_back_changes_no_byte),
         cmocka_unit_test(missing_parameters_stay_missing),
         cmocka_unit_test(a_pth_starts_an_encoder),
+        cmocka_unit_test(the_library_opens_a_pth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include "app/cli/cli.h"
 #include "backend/backend.h"
+#include "io/image.h"
 #include "model/model.h"
 #include "model/session.h"
 
@@ -80,7 +81,9 @@ static inline void cli_model_bound(cli_model_args *a, size_t images) {
 typedef struct cli_images {
     char **paths; /* n */
     size_t n, next;
-    bool *bad; /* n: skipped */
+    bool *bad;            /* n: skipped */
+    ark_image_info *info; /* n: of those read */
+    bool frontal;         /* refuse DICOM files of a lateral or other view */
     size_t skipped;
     bool skip;
     int threads;
@@ -88,8 +91,8 @@ typedef struct cli_images {
 
 /** --on-bad-sample: "fail" (also NULL) or "skip"; 0, or CLI_USAGE. */
 int cli_on_bad(const char *word, bool *skip);
-/** From the positional arguments from `first` on; a folder stands for its .png, .jpg and .jpeg files, by
- * name. ARK_EINVAL when that leaves nothing. */
+/** From the positional arguments from `first` on; a folder stands for the files in it that are named as
+ * images are (.png .jpg .jpeg .tif .tiff .dcm .dicom), by name. ARK_EINVAL when that leaves nothing. */
 ark_status cli_images_from_args(const cli_ctx *c, size_t first, cli_images *out) ARK_MUST_CHECK;
 /** From a text file, one path a line. */
 ark_status cli_images_from_list(const cli_ctx *c, const char *path, cli_images *out) ARK_MUST_CHECK;
