@@ -319,7 +319,8 @@ ark_status ark__list_row(
         return ARK_OK;
     }
     if (!labelled) {
-        ARK_TRY(n ? read_votes(r, c, label_rows, n) : label_from_path(r, row->image, file, line));
+        ARK_TRY(n && !c->label_by_path ? read_votes(r, c, label_rows, n)
+                                       : label_from_path(r, row->image, file, line));
     }
     return ark__rows_add(r, row, file, line);
 }
