@@ -14,9 +14,29 @@ struct ark_explainer {
     ark_tensor **logits; /* per head */
     ark_tensor *map, *nudge;
     ark_space *space;
+    int rows, cols, skip;               /* grid of the map; tokens before it */
     float *zeros, *features, *gradient; /* of the map's size */
     float *one_hot, *scores;            /* of the widest head */
 };
+
+/* A map (B,H,W,C), or tokens (B,1+side^2,C) of a ViT, whose class token is no place in the image. */
+static ark_status find_grid(ark_explainer *e) {
+    const int64_t *d = e->map->dims;
+    if (e->map->ndim == 4) {
+        e->rows = (int)d[1];
+        e->cols = (int)d[2];
+        return ARK_OK;
+    }
+    int side = e->map->ndim == 3 ? (int)lround(sqrt((double)d[1] - 1)) : 0;
+    if (side < 1 || 1 + (int64_t)side * side != d[1]) {
+        return ARK_ERR(ARK_EINVAL,
+            "the marked layer has %d dimensions, expected a map (B,H,W,C) or tokens (B,1+N*N,C)",
+            e->map->ndim);
+    }
+    e->rows = e->cols = side;
+    e->skip = 1;
+    return ARK_OK;
+}
 
 static ark_status build_plan(ark_explainer *e, ark_dev *dev) {
     ARK_TRY(ark_plan_new(e->params, 1, ARK_F32, &e->plan));
@@ -27,10 +47,7 @@ static ark_status build_plan(ark_explainer *e, ark_dev *dev) {
     }
     ARK_TRY(ark_plan_finish(e->plan, dev, ARK_PLAN_TRAIN));
     ARK_TRY(ark_plan_watched(e->plan, &e->map, &e->nudge));
-    if (e->map->ndim != 4) {
-        return ARK_ERR(
-            ARK_EINVAL, "the marked layer has %d dimensions, expected a map (B,H,W,C)", e->map->ndim);
-    }
+    ARK_TRY(find_grid(e));
     return ark_space_new(dev, &e->plan, 1, false, &e->space);
 }
 
@@ -82,8 +99,8 @@ void ark_explainer_free(ark_explainer *e) {
 }
 
 void ark_explainer_grid(const ark_explainer *e, int *rows, int *cols) {
-    *rows = (int)e->map->dims[1];
-    *cols = (int)e->map->dims[2];
+    *rows = e->rows;
+    *cols = e->cols;
 }
 
 /* Forward, then the gradient of one logit at the map. */
@@ -110,19 +127,21 @@ ark_status ark_explain(
         return ARK_ERR(ARK_EINVAL, "class %d of head %d: there is no such output", k, head);
     }
     ARK_TRY(differentiate(e, column, image, head, k, logit));
-    int64_t positions = e->map->dims[1] * e->map->dims[2], channels = e->map->dims[3];
+    int64_t positions = (int64_t)e->rows * e->cols, channels = ark_last_dim(e->map);
+    float *gradient = e->gradient + e->skip * channels;
+    const float *features = e->features + e->skip * channels;
     bool finite = isfinite(*logit);
     for (int64_t i = 0; i < positions; i++) {
         double sum = 0;
         for (int64_t c = 0; c < channels; c++) {
             double weight = 0;
             for (int64_t j = 0; i == 0 && j < positions; j++) {
-                weight += (double)e->gradient[j * channels + c];
+                weight += (double)gradient[j * channels + c];
             }
             if (i == 0) { /* the channel's weight takes the place of its first gradient */
-                e->gradient[c] = (float)(weight / (double)positions);
+                gradient[c] = (float)(weight / (double)positions);
             }
-            sum += (double)e->gradient[c] * (double)e->features[i * channels + c];
+            sum += (double)gradient[c] * (double)features[i * channels + c];
         }
         map[i] = sum > 0 ? (float)sum : 0.0f;
         finite &= isfinite(sum) != 0;

@@ -105,6 +105,9 @@ static ark_tensor *block(ark_plan *p, ark_tensor *x, const ark_arch *a, int i, f
     const int64_t c = a->vit.embed;
     snprintf(base, sizeof base, "blocks.%d", i);
     ark_tensor *h = norm(p, x, base, "norm1");
+    if (i == a->vit.depth - 1) { /* after it the class token has seen the patches, and they matter no more */
+        h = ark_plan_tap(p, h);
+    }
     ark_plan_label(p, "%s.attn", base);
     h = linear(p, h, base, "attn.qkv", 3 * c, ARK_ACT_NONE);
     h = ark_attention(p, h, a->vit.heads);

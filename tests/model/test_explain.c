@@ -21,31 +21,39 @@
 
 #define GOLDEN(name) ARK_TEST_DIR "/golden/" name
 
-static void check_maps(const char *backend, int threads) {
-    ark_model_opts o = {.arch = "swin:embed=8,depths=2-2,heads=2-2,window=3,size=28"};
+/* A model, its input, and what PyTorch makes of them: per class a map (side,side) and a logit. */
+typedef struct golden {
+    const char *weights, *x, *arch;
+    int side;
+    const double *map, *logit;
+} golden;
+
+static void check_maps(const golden *g, const char *backend, int threads) {
+    ark_model_opts o = {.arch = g->arch};
     ark_dev *dev;
     ark_model *m;
     ark_npy x;
     ark_explainer *e;
+    const int places = g->side * g->side;
     int rows, cols;
     must(ark_dev_open(backend, threads, &dev));
-    must(ark_model_open(GOLDEN("embed_new.safetensors"), &o, dev, &m));
-    must(ark_npy_read(GOLDEN("embed_new_x.npy"), &x));
+    must(ark_model_open(g->weights, &o, dev, &m));
+    must(ark_npy_read(g->x, &x));
     must(ark_explainer_new(&m->net, m->params, dev, &e));
     ark_explainer_grid(e, &rows, &cols);
-    assert_int_equal(rows, 4);
-    assert_int_equal(cols, 4);
+    assert_int_equal(rows, g->side);
+    assert_int_equal(cols, g->side);
     for (int turn = 0; turn < 2; turn++) { /* the second finds the explainer used */
         for (int k = 0; k < 3; k++) {
             float map[16], logit;
             double most = 0;
             must(ark_explain(e, ARK_COL_STUDENT, x.data, 0, k, map, &logit));
-            assert_true(fabs((double)logit - explain_logit[k]) <= 1e-5 * (1 + fabs(explain_logit[k])));
-            for (int i = 0; i < 16; i++) {
-                most = fmax(most, explain_map[16 * k + i]);
+            assert_true(fabs((double)logit - g->logit[k]) <= 1e-5 * (1 + fabs(g->logit[k])));
+            for (int i = 0; i < places; i++) {
+                most = fmax(most, g->map[places * k + i]);
             }
-            for (int i = 0; i < 16; i++) {
-                assert_true(fabs((double)map[i] - explain_map[16 * k + i]) <= 2e-5 * most);
+            for (int i = 0; i < places; i++) {
+                assert_true(fabs((double)map[i] - g->map[places * k + i]) <= 2e-5 * most);
             }
         }
     }
@@ -63,9 +71,17 @@ static void check_maps(const char *backend, int threads) {
 
 static void grad_cam(void **state) {
     (void)state;
-    check_maps("ref", 1);
-    check_maps("cpu", 1);
-    check_maps("cpu", 3);
+    static const golden all[] = {
+        {GOLDEN("embed_new.safetensors"), GOLDEN("embed_new_x.npy"),
+            "swin:embed=8,depths=2-2,heads=2-2,window=3,size=28", 4, explain_map, explain_logit},
+        {GOLDEN("embed_vit_timm.safetensors"), GOLDEN("embed_vit_timm_x.npy"),
+            "vit:embed=64,depth=2,heads=1,patch=8,size=24", 3, explain_vit_map, explain_vit_logit},
+    };
+    for (int i = 0; i < 2; i++) {
+        check_maps(&all[i], "ref", 1);
+        check_maps(&all[i], "cpu", 1);
+        check_maps(&all[i], "cpu", 3);
+    }
 }
 
 static void no_head(void **state) {
