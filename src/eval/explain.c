@@ -14,28 +14,29 @@ struct ark_explainer {
     ark_tensor **logits; /* per head */
     ark_tensor *map, *nudge;
     ark_space *space;
-    int rows, cols, skip;               /* grid of the map; tokens before it */
     float *zeros, *features, *gradient; /* of the map's size */
     float *one_hot, *scores;            /* of the widest head */
+    int rows, cols;
+    int64_t first; /* tokens before those of the grid: 1 for a class token */
 };
 
-/* A map (B,H,W,C), or tokens (B,1+side^2,C) of a ViT, whose class token is no place in the image. */
+/* A map (B,H,W,C), or tokens (B,1+side*side,C) with the class token first. */
 static ark_status find_grid(ark_explainer *e) {
-    const int64_t *d = e->map->dims;
-    if (e->map->ndim == 4) {
-        e->rows = (int)d[1];
-        e->cols = (int)d[2];
+    const ark_tensor *t = e->map;
+    if (t->ndim == 4) {
+        e->rows = (int)t->dims[1];
+        e->cols = (int)t->dims[2];
         return ARK_OK;
     }
-    int side = e->map->ndim == 3 ? (int)lround(sqrt((double)d[1] - 1)) : 0;
-    if (side < 1 || 1 + (int64_t)side * side != d[1]) {
-        return ARK_ERR(ARK_EINVAL,
-            "the marked layer has %d dimensions, expected a map (B,H,W,C) or tokens (B,1+N*N,C)",
-            e->map->ndim);
+    while (t->ndim == 3 && (int64_t)e->rows * e->rows < t->dims[1] - 1) {
+        e->rows++;
     }
-    e->rows = e->cols = side;
-    e->skip = 1;
-    return ARK_OK;
+    e->cols = e->rows;
+    e->first = 1;
+    return t->ndim == 3 && e->rows > 0 && (int64_t)e->rows * e->rows == t->dims[1] - 1
+               ? ARK_OK
+               : ARK_ERR(ARK_EINVAL, "the marked layer of %d dimensions is no map and no square of tokens",
+                     t->ndim);
 }
 
 static ark_status build_plan(ark_explainer *e, ark_dev *dev) {
@@ -127,9 +128,9 @@ ark_status ark_explain(
         return ARK_ERR(ARK_EINVAL, "class %d of head %d: there is no such output", k, head);
     }
     ARK_TRY(differentiate(e, column, image, head, k, logit));
-    int64_t positions = (int64_t)e->rows * e->cols, channels = ark_last_dim(e->map);
-    float *gradient = e->gradient + e->skip * channels;
-    const float *features = e->features + e->skip * channels;
+    const int64_t positions = (int64_t)e->rows * e->cols, channels = ark_last_dim(e->map);
+    const float *features = e->features + e->first * channels;
+    float *gradient = e->gradient + e->first * channels;
     bool finite = isfinite(*logit);
     for (int64_t i = 0; i < positions; i++) {
         double sum = 0;
