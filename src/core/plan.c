@@ -147,7 +147,7 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
         return &p->poison;
     }
     t->param = index;
-    t->needs_grad = true;
+    t->needs_grad = !p->frozen;
     t->name = ark_strdup(name);
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
@@ -193,6 +193,11 @@ void ark_plan_segment_end(ark_plan *p) {
 void ark_plan_recompute(ark_plan *p) {
     ARK_ASSERT(!p->dev);
     p->recompute = true;
+}
+
+void ark_plan_freeze(ark_plan *p, bool frozen) {
+    ARK_ASSERT(!p->dev);
+    p->frozen = frozen;
 }
 
 ark_dtype ark_plan_cdt(const ark_plan *p) {

@@ -91,6 +91,9 @@ void ark_plan_segment_end(ark_plan *p);
 /** A TRAIN plan keeps of each segment only what other segments read; backward runs the segment forward again
  * before it walks it back. Same bits, less memory, more time. To be called before finish. */
 void ark_plan_recompute(ark_plan *p);
+/** Parameters recorded from now on get no gradient, and what only they would need one for has no backward
+ * pass; off again with false. Without effect in INFER mode. To be called before finish. */
+void ark_plan_freeze(ark_plan *p, bool frozen);
 /** Remember the first error of recording; the builder goes on. Returns a poison tensor. */
 ark_tensor *ark_plan_poison(ark_plan *p, ark_status st);
 /** ARK_OK, or the first error of recording, with its message restored. */

@@ -39,6 +39,7 @@ struct ark_plan {
     ark_status first_error;
     char first_message[1024];
     bool recompute;
+    bool frozen;           /* parameters recorded now get no gradient */
     int segments, segment; /* made so far; the one being recorded, 0 = none */
     ark_plan_step *steps;  /* set by finish; the first n_nodes are the forward pass */
     int n_steps;
