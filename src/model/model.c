@@ -39,10 +39,18 @@ static ark_status describe(const ark_weight_file *f, const ark_model_opts *opts,
     return ARK_OK;
 }
 
+/* Not parsed here: what it means is eval's matter. */
+static ark_status keep_operating_points(const ark_weight_file *f, ark_model *m) {
+    const char *text = f->ours ? ark_st_meta(f->st, "operating_points") : NULL;
+    m->operating_points = text ? ark_strdup(text) : NULL;
+    return !text || m->operating_points ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", f->path);
+}
+
 /* Names and shapes are matched before memory is taken for what they claim. */
 static ark_status open_into(
     ark_model *m, const ark_weight_file *f, const ark_model_opts *opts, ark_match *match) {
     ARK_TRY(describe(f, opts, m));
+    ARK_TRY(keep_operating_points(f, m));
     ARK_TRY(ark_params_new(&m->params));
     ARK_TRY(ark_net_declare(&m->net, m->params));
     ARK_TRY(ark_match_weights(f, m->params, ARK_MATCH_RESIZE_TABLES, match));
@@ -105,6 +113,7 @@ void ark_model_free(ark_model *m) {
     }
     ark_params_free(m->params);
     ark_net_free(&m->net);
+    ark_free(m->operating_points);
     ark_free(m->report);
     ark_free(m);
 }

@@ -16,7 +16,9 @@ typedef struct ark_model {
     ark_dev *dev;       /* borrowed */
     bool ours; /* the file had arkfm metadata (else architecture was inferred and heads have made-up names) */
     bool size_assumed; /* nothing told the input side: it is the one at which the last stage is one window */
-    char *report;      /* keys that did not fit, with allow_missing; "" when all did */
+    char *
+        operating_points; /* the metadata of that name as it stands in the file (eval/decisions.h), or NULL */
+    char *report;         /* keys that did not fit, with allow_missing; "" when all did */
 } ark_model;
 
 typedef struct ark_model_opts {
