@@ -36,7 +36,7 @@ static json_t *exact(double v) {
     return json_string(buf);
 }
 
-static json_t *config_json(const ark_ckpt *c) {
+json_t *ark_ckpt_config_json(const ark_ckpt *c) {
     json_t *o = json_object();
     for (size_t i = 0; i < c->keys->n; i++) {
         char value[4096];
@@ -60,7 +60,7 @@ static ark_status write_state(const ark_ckpt *c, const ark_position *at, const c
         json_array_append_new(updates, json_integer(optim->updates[i]));
     }
     json_object_set_new(o, "updates", updates);
-    json_object_set_new(o, "config", config_json(c));
+    json_object_set_new(o, "config", ark_ckpt_config_json(c));
     char *text = json_dumps(o, JSON_INDENT(1));
     json_decref(o);
     if (!text) {
@@ -128,8 +128,7 @@ static bool may_change(const ark_ckpt *c, const char *key) {
     return false;
 }
 
-static ark_status same_config(const json_t *o, const char *path, const ark_ckpt *c) {
-    const json_t *saved = json_object_get(o, "config");
+ark_status ark_ckpt_same_config(const ark_ckpt *c, const json_t *saved, const char *path) {
     for (size_t i = 0; i < c->keys->n; i++) {
         char now[4096];
         const char *key = c->keys->keys[i].name, *then = json_string_value(json_object_get(saved, key));
@@ -348,7 +347,7 @@ static ark_status load_folder(const ark_ckpt *c, const char *dir, ark_position *
     if (!o) {
         return ARK_ERR(ARK_EFORMAT, "%s:%d: %s", path, error.line, error.text);
     }
-    ark_status st = same_config(o, path, c);
+    ark_status st = ark_ckpt_same_config(c, json_object_get(o, "config"), path);
     if (st == ARK_OK) {
         st = read_position(o, path, at, ark_trainer_optim(c->trainer));
     }

@@ -12,6 +12,8 @@
 #include "train/keys.h"
 #include "train/trainer.h"
 
+#include <jansson.h>
+
 /* Where a run stands: the next batch to train on, and what is being summed. */
 typedef struct ark_position {
     int64_t epoch, pass, batch; /* next: epoch, dataset pass within it, batch within that */
@@ -35,6 +37,12 @@ typedef struct ark_ckpt {
     const ark_preproc *pre;
     ark_trainer *trainer;
 } ark_ckpt;
+
+/** The values of the configuration as text, key by key. */
+json_t *ark_ckpt_config_json(const ark_ckpt *c);
+/** ARK_EINVAL naming `path`, key, old and new value where `saved`, written by the function above, differs in
+ * a key outside may_change. */
+ark_status ark_ckpt_same_config(const ark_ckpt *c, const json_t *saved, const char *path) ARK_MUST_CHECK;
 
 /** Write the state; at_epoch_end names it epoch-NNNN (NNNN = epochs done) instead of step-NNNNNNNNN. Then
  * remove all but the newest keep_last and the best one, and point checkpoints/best at the latter. On failure

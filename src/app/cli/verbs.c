@@ -6,6 +6,8 @@ const cli_verb cli_verbs[] = {
         "write phantom chest X-ray datasets", cmd_synth},
     {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
+    {"finetune", "RUN.yaml --from WEIGHTS|random --out DIR [--resume] [--set key=value ...]",
+        "a new head on any weights for one dataset: trials, intervals, operating points", cmd_finetune},
     {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
         "AUROC, average precision and accuracy of one head on one split", cmd_eval},
     {"embed", "WEIGHTS (IMAGE... | --list FILE | --tensor X.npy) -o OUT.npy [--layer encoder|projector]",
