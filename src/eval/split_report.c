@@ -45,6 +45,9 @@ static ark_status rank_metrics(
             const ark_operating_point *p = &set->classes[k].at[i];
             r->points[k * (size_t)r->n_rules + (size_t)i] = *p;
             c->at[i] = ark_apply_operating_point(p, &ranked, o->level);
+            if (ranked.positives == 0 && !c->at[i].f1.why) {
+                c->at[i].f1 = (ark_metric){.value = NAN, .why = "no positive row"}; /* 0 for every model */
+            }
         }
         ark_ranked_free(&ranked);
         ARK_TRY(st);
@@ -166,6 +169,9 @@ static ark_macro_point macro_at(const ark_split_report *r, int rule) {
         const ark_at_point *a = &r->classes[k].at[rule];
         const ark_metric all[7] = {
             a->sensitivity, a->specificity, a->ppv, a->npv, a->accuracy, a->f1, a->mcc};
+        if (!ark_metric_defined(r->classes[k].auroc)) {
+            continue; /* one kind of rows only */
+        }
         classes += ark_metric_defined(a->accuracy);
         for (int i = 0; i < 7; i++) {
             add_defined(all[i], &sum[i], &n[i]);

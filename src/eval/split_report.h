@@ -19,7 +19,7 @@ typedef struct ark_class_report {
     ark_at_point at[ARK_DECISION_RULES_MAX];
 } ark_class_report;
 
-/* Means over the classes that define the value. */
+/* Means over the classes that define the value and have positive and negative rows. */
 typedef struct ark_macro_point {
     double sensitivity, specificity, ppv, npv, accuracy, f1, mcc;
     int classes; /* with an operating point that could be applied */

@@ -135,6 +135,10 @@ static void put_summary(ark_writer *w, const char *name, const json_t *s, int tr
             ark_writer_printf(
                 w, "%s: no AUROC, %s; left out of the mean\n", text_of(c, "name"), text_of(c, "undefined"));
         }
+        if (!json_object_get(c, "youden.accuracy")) {
+            ark_writer_printf(
+                w, "%s: no operating point, validation has one kind of images only\n", text_of(c, "name"));
+        }
     }
 }
 
