@@ -15,7 +15,8 @@ const cli_verb cli_verbs[] = {
     {"predict", "WEIGHTS IMAGE... | DIR [--format csv|json] [--head NAME]",
         "every head's probabilities for images", cmd_predict},
     {"metrics",
-        "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
+        "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL] "
+        "[--operating-point youden --chosen-on VAL.csv]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
     {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
         "compare models by linear readouts of their frozen embeddings", cmd_readout},
