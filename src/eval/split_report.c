@@ -41,7 +41,7 @@ static ark_status rank_metrics(
         c->ap = ark_average_precision(&ranked);
         c->auroc_ci = st == ARK_OK ? d.ci : c->auroc_ci;
         c->ap_ci = (ark_interval){.low = NAN, .high = NAN, .why = "needs a bootstrap"};
-        for (int i = 0; i < r->n_rules; i++) {
+        for (int i = 0; set && i < r->n_rules; i++) {
             const ark_operating_point *p = &set->classes[k].at[i];
             r->points[k * (size_t)r->n_rules + (size_t)i] = *p;
             c->at[i] = ark_apply_operating_point(p, &ranked, o->level);
