@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { TEXT_LIMIT = 16 << 20 };
+
 /* --- writing --- */
 
 static json_t *number(double v) {
@@ -147,8 +149,8 @@ static ark_status read_set(const char *path, const json_t *o, const ark_head *he
     if (!view || seen == ARK_SEEN_COUNT || ark_decisions_for(d, (ark_seen)seen)) {
         return wrong(path, "views: unknown, or twice the same");
     }
-    if (!json_is_null(T) && !(json_number_value(T) > 0 && json_number_value(T) <= 1000)) {
-        return wrong(path, "temperature: expected a number above 0");
+    if (!json_is_null(T) && !(json_number_value(T) >= 0.01 && json_number_value(T) <= 100)) {
+        return wrong(path, "temperature: expected a number in 0.01..100");
     }
     if (json_array_size(classes) != (size_t)head->n_classes) {
         return ARK_ERR(ARK_EFORMAT, "%s: metadata operating_points: %zu classes, head %s has %d", path,
@@ -185,6 +187,10 @@ ark_status ark_decisions_parse(const char *text, const char *path, const ark_hea
     if (!text) {
         *out = d;
         return ARK_OK;
+    }
+    if (strlen(text) > TEXT_LIMIT) {
+        return ARK_ERR(ARK_EFORMAT, "%s: metadata operating_points: %zu bytes, limit %d", path, strlen(text),
+            TEXT_LIMIT);
     }
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &e);
     const json_t *heads = json_object_get(o, "heads");

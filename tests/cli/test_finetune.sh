@@ -54,10 +54,13 @@ expect_json '.summary.test.classes | all(.auroc.values | length == 2)' "$work/wh
 best=$(jq -s '[.[] | select(.event == "val")] | min_by(.loss) | .epoch' "$work/whole/trial-1/metrics.jsonl")
 expect_json ".best_epoch == $best" "$work/whole/trial-1/result.json"
 
-# Same bytes for any number of threads.
+# Same bytes for any number of threads, and from the configuration that the run left.
 finetune threads --threads 2
 expect_exit 0
 same_run threads
+arkfm finetune "$work/whole/config.yaml" --out "$work/again"
+expect_exit 0
+same_run again
 
 # Killed without warning, wherever that falls, then resumed.
 for delay in 0.1 0.2 0.3 0.4; do
