@@ -162,6 +162,7 @@ static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_n
     d->task = spec.task;
     d->uncertain = spec.uncertain;
     d->missing = spec.missing;
+    d->window = spec.window;
     ark_status st = copy_name(name, &d->name);
     if (st == ARK_OK) {
         st = read_tables(&spec, tables);

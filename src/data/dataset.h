@@ -8,6 +8,7 @@
 
 #include "ark/status.h"
 #include "base/task.h"
+#include "io/image.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,8 @@ typedef struct ark_dataset {
     ark_task task;
     ark_uncertain uncertain;
     ark_missing missing;
-    int n_classes; /* K; 1 for binary with a single column */
+    ark_window window; /* of every image, where 8 bits are made */
+    int n_classes;     /* K; 1 for binary with a single column */
     char **classes;
     size_t n;     /* samples of all splits, in file order */
     char **paths; /* n; as openable from the working folder; all text in path_text */

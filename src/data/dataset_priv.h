@@ -38,6 +38,7 @@ typedef struct ark__spec {
     ark_task task;
     ark_uncertain uncertain;
     ark_missing missing;
+    ark_window window;
     const ark_yaml_node *classes;      /* or NULL: from the label column */
     const ark_yaml_node *test_classes; /* or NULL */
     const ark_yaml_node *exclude;      /* map of column: value or values, or NULL */

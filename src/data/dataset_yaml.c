@@ -30,6 +30,7 @@ static const char *const known_keys[] = {
     "test_classes",
     "uncertain",
     "missing",
+    "window",
     "exclude",
     "exclude_list",
 };
@@ -48,6 +49,8 @@ static const word tasks[] = {{"multi-label", ARK_MULTILABEL}, {"multi-class", AR
 static const word uncertains[] = {{"lsr-ones", ARK_LSR_ONES}, {"ones", ARK_ONES}, {"zeros", ARK_ZEROS},
     {"lsr-zeros", ARK_LSR_ZEROS}, {"mask", ARK_MASK}};
 static const word missings[] = {{"mask", ARK_MISSING_MASK}, {"zero", ARK_MISSING_ZERO}};
+static const word windows[] = {
+    {"auto", ARK_WINDOW_AUTO}, {"data", ARK_WINDOW_DATA}, {"full", ARK_WINDOW_FULL}};
 
 size_t ark__items(const ark_yaml_node *n) {
     return !n ? 0 : n->kind == ARK_YAML_SEQ ? n->count : 1;
@@ -200,6 +203,24 @@ static ark_status read_lists(ark__spec *s, const ark_yaml_node *node) {
     return s->n_lists ? ARK_OK : wrong(s, s->line, "list", "missing (or train_list, val_list, test_list)");
 }
 
+/* A word, or [centre, width]. */
+static ark_status read_window(ark__spec *s, const ark_yaml_node *node) {
+    const ark_yaml_node *v = ark_yaml_get(node, "window");
+    if (v && v->kind == ARK_YAML_SEQ) {
+        s->window.kind = ARK_WINDOW_FIXED;
+        if (ark__items(v) != 2 || !ark__item(v, 0) || !ark__item(v, 1) ||
+            !ark_parse_f64(ark__item(v, 0), &s->window.centre) ||
+            !ark_parse_f64(ark__item(v, 1), &s->window.width) || s->window.width < 1) {
+            return wrong(s, v->line, "window", "expected [CENTRE, WIDTH], the width at least 1");
+        }
+        return ARK_OK;
+    }
+    int kind = ARK_WINDOW_AUTO;
+    ARK_TRY(WORD_OF(s, node, "window", windows, &kind));
+    s->window.kind = (ark_window_kind)kind;
+    return ARK_OK;
+}
+
 static ark_status read_exclude(ark__spec *s, const ark_yaml_node *node) {
     const char *text = NULL;
     ARK_TRY(text_of(s, node, "exclude_list", &text));
@@ -292,6 +313,7 @@ static ark_status read_entry(ark__spec *s, const ark_yaml_node *node) {
     ARK_TRY(read_data_dir(s, node));
     ARK_TRY(read_lists(s, node));
     ARK_TRY(read_columns(s, node));
+    ARK_TRY(read_window(s, node));
     ARK_TRY(read_exclude(s, node));
     ARK_TRY(either(s, node, "classes", "diseases", &s->classes));
     ARK_TRY(either(s, node, "test_classes", "test_diseases_name", &s->test_classes));

@@ -27,8 +27,7 @@ static ark_status read_image(
     if (l->cache && ark__image_cache_get(l->cache, s->id, sample, im)) {
         return ARK_OK;
     }
-    ARK_TRY(ark_image_read(s->data->paths[sample], &l->opts.limits, im));
-    ark_image_to8(im);
+    ARK_TRY(ark_image_read8(s->data->paths[sample], &l->opts.limits, &s->data->window, NULL, im));
     *owned = !(l->cache && ark__image_cache_put(l->cache, s->id, sample, im));
     return ARK_OK;
 }

@@ -144,8 +144,8 @@ static bool succeeds(decoder *d, const void *bytes, size_t n, const ark_image_li
     return true;
 }
 
-ark_status ark_jpeg_decode(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) {
+ark_status ark_jpeg_decode(const void *bytes, size_t n, const char *name, const ark_image_limits *limits,
+    ark_image_info *info, ark_image *out) {
     decoder d = {.failure.name = name};
     d.jpeg.err = jpeg_std_error(&d.errors);
     d.jpeg.client_data = &d.failure;
@@ -153,6 +153,9 @@ ark_status ark_jpeg_decode(
     d.errors.emit_message = on_message;
     d.progress.progress_monitor = on_progress;
     bool ok = succeeds(&d, bytes, n, limits);
+    if (info && d.jpeg.num_components > 1) {
+        info->photometric = "colour";
+    }
     jpeg_destroy_decompress(&d.jpeg);
     ark_free(d.block);
     if (!ok) {

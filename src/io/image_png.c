@@ -139,8 +139,18 @@ static ark_status decode(spng_ctx *ctx, const void *file, size_t n, const char *
     return code ? png_error(name, code) : ARK_OK;
 }
 
-ark_status ark_png_decode(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) {
+static void tell(spng_ctx *ctx, ark_image_info *info) {
+    struct spng_ihdr h;
+    if (info && !spng_get_ihdr(ctx, &h)) {
+        bool grey =
+            h.color_type == SPNG_COLOR_TYPE_GRAYSCALE || h.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
+        info->depth = h.bit_depth;
+        info->photometric = grey ? "grey" : "colour";
+    }
+}
+
+ark_status ark_png_decode(const void *bytes, size_t n, const char *name, const ark_image_limits *limits,
+    ark_image_info *info, ark_image *out) {
     ark_image im = {0};
     ark_status st;
     spng_ctx *ctx = new_context(0);
@@ -149,6 +159,7 @@ ark_status ark_png_decode(
     }
     int code = spng_set_png_buffer(ctx, bytes, n);
     st = code ? png_error(name, code) : decode(ctx, bytes, n, name, limits, &im);
+    tell(ctx, info);
     spng_ctx_free(ctx);
     if (st != ARK_OK) {
         ark_image_free(&im);

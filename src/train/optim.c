@@ -15,8 +15,12 @@ ark_status ark_optim_init(ark_optim *o, const ark_params *store, const double *l
         const ark_param *p = ark_params_at(store, i);
         int64_t end = i + 1 < n ? ark_params_at(store, i + 1)->offset : ark_params_elems(store);
         ark_range *last = o->n_ranges ? &o->ranges[o->n_ranges - 1] : NULL;
+        if (p->buffer) {
+            continue;
+        }
         double scale = lr_scale ? lr_scale[i] : 1;
-        if (last && last->group == p->group && last->decay == p->decay && last->lr_scale == scale) {
+        if (last && last->group == p->group && last->decay == p->decay && last->lr_scale == scale &&
+            last->offset + last->n == p->offset) {
             last->n = end - last->offset; /* padding between parameters is zero and stays zero */
         } else {
             o->ranges[o->n_ranges++] = (ark_range){.offset = p->offset,

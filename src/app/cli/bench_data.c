@@ -109,8 +109,7 @@ static ark_status run_once(subject *s, ark_viewer *viewer, int resize_px, float 
     ark_augment augment = ark_augment_pretrain();
     ark_image im;
     double start = thread_ms();
-    ARK_TRY(ark_image_decode(s->bytes, s->len, s->name, NULL, &im));
-    ark_image_to8(&im);
+    ARK_TRY(ark_image_decode8(s->bytes, s->len, s->name, NULL, NULL, NULL, &im));
     ms[DECODE] = thread_ms() - start;
     s->width = im.width;
     s->height = im.height;

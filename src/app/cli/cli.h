@@ -80,12 +80,15 @@ int cmd_pretrain(cli_ctx *c, int argc, char **argv);
 int cmd_finetune(cli_ctx *c, int argc, char **argv);
 int cmd_eval(cli_ctx *c, int argc, char **argv);
 int cmd_embed(cli_ctx *c, int argc, char **argv);
+int cmd_explain(cli_ctx *c, int argc, char **argv);
 int cmd_predict(cli_ctx *c, int argc, char **argv);
 int cmd_metrics(cli_ctx *c, int argc, char **argv);
+int cmd_convert(cli_ctx *c, int argc, char **argv);
 int cmd_inspect(cli_ctx *c, int argc, char **argv);
 int cmd_plan(cli_ctx *c, int argc, char **argv);
 int cmd_bench(cli_ctx *c, int argc, char **argv);
 int cmd_readout(cli_ctx *c, int argc, char **argv);
+int cmd_data(cli_ctx *c, int argc, char **argv);
 
 extern const cli_verb cli_verbs[];
 extern const size_t cli_verb_count;
