@@ -22,7 +22,7 @@ static const char *const may_change[] = {"data.config", "data.workers", "data.ri
 static ark_status load_projector(const char *path, ark_params *params) {
     ark_weight_file *f;
     ark_match m = {0};
-    ARK_TRY(ark_weight_file_open(path, &f));
+    ARK_TRY(ark_weight_file_open(path, NULL, &f));
     ark_status st = ark_match_weights(f, params, ARK_MATCH_RESIZE_TABLES, &m);
     for (int i = 0; st == ARK_OK && i < ark_params_count(params); i++) {
         const char *name = ark_params_at(params, i)->name;

@@ -222,7 +222,7 @@ static ark_run make_run(const ark_trainer *t, const ark_step *s, bool teacher) {
         .params = t->params,
         .weights = teacher ? ARK_COL_TEACHER : ARK_COL_STUDENT,
         .batch = s->n,
-        .stochastic = !teacher,
+        .stochastic = !teacher && t->net->freeze == ARK_FREEZE_NONE, /* frozen statistics stay, too */
         .seed = t->opts.seed,
         .step = s->step};
 }

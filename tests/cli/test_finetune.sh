@@ -173,6 +173,22 @@ tensor "$model" projector.weight > "$work/b"
 cmp -s "$work/a" "$work/b" && fail "the projector did not learn"
 expect_json '.trials[0].test.view == "centre"' "$work/frozen/results.json"
 
+# Of an encoder with running statistics, too: all of its tensors.
+res="resnet:width=4,layers=1-1,size=32"
+arkfm finetune "$data/run.yaml" --from random --out "$work/res" --set "model.arch=$res" --set train.layer_decay=1 \
+    --set train.trials=1 --set train.epochs=1 --set test.ten_crop=false
+expect_exit 0
+arkfm finetune "$data/run.yaml" --from "$work/res/model.safetensors" --out "$work/resfrozen" --set train.freeze=encoder \
+    --set train.trials=1 --set train.epochs=2 --set test.ten_crop=false
+expect_exit 0
+header "$work/res/model.safetensors" | jq -r 'keys[] | select(startswith("omni") or startswith("__") | not)' > "$work/names"
+grep -q running_mean "$work/names" || fail "no running statistics"
+while read -r t; do
+    tensor "$work/res/model.safetensors" "$t" > "$work/a"
+    tensor "$work/resfrozen/model.safetensors" "$t" > "$work/b"
+    expect_same "$work/a" "$work/b"
+done < "$work/names"
+
 # From scratch; early stopping: patience 1 ends soon after the best epoch. At another input side than the weights'.
 arkfm finetune "$data/run.yaml" --from random --out "$work/scratch" --set "model.arch=$arch" --set train.trials=1 --json
 expect_exit 0 && expect_json '.from == "random" and (.trials | length) == 1'

@@ -135,6 +135,32 @@ static void factors_by_hand(void **state) {
     ark_params_free(store);
 }
 
+/* Other families, as timm 1.0's group_parameters(model, group_matcher(coarse=False)) numbers them. */
+static void depths_of_families(void **state) {
+    (void)state;
+    static const struct {
+        const char *arch, *name;
+        int depth, top;
+    } rows[] = {{"vit_small", "cls_token", 0, 13}, {"vit_small", "pos_embed", 0, 13},
+        {"vit_small", "patch_embed.proj.weight", 0, 13}, {"vit_small", "blocks.0.norm1.weight", 1, 13},
+        {"vit_small", "blocks.11.mlp.fc2.bias", 12, 13}, {"vit_small", "norm.weight", 12, 13},
+        {"vit_small", "fc_norm.weight", 13, 13}, {"convnext_base", "stem.1.bias", 0, 37},
+        {"convnext_base", "stages.0.blocks.2.gamma", 3, 37},
+        {"convnext_base", "stages.2.downsample.0.weight", 7, 37},
+        {"convnext_base", "stages.3.downsample.1.bias", 34, 37},
+        {"convnext_base", "stages.3.blocks.2.gamma", 36, 37}, {"convnext_base", "head.norm.weight", 37, 37},
+        {"resnet50", "conv1.weight", 0, 17}, {"resnet50", "bn1.bias", 0, 17},
+        {"resnet50", "layer1.0.downsample.1.weight", 1, 17}, {"resnet50", "layer2.3.conv1.weight", 7, 17},
+        {"resnet50", "layer4.2.conv1.weight", 16, 17}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ark_arch a;
+        must(ark_arch_parse(rows[i].arch, &a));
+        int depth = a.family->depth(&a, rows[i].name), top = a.family->depth(&a, NULL);
+        require(depth == rows[i].depth && top == rows[i].top, "%s %s: %d of %d", rows[i].arch, rows[i].name,
+            depth, top);
+    }
+}
+
 static void family_without_order(void **state) {
     (void)state;
     ark_net net = make_net(ARK_PROJECTOR_NONE);
@@ -295,6 +321,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factors_equal_timm),
         cmocka_unit_test(factors_by_hand),
+        cmocka_unit_test(depths_of_families),
         cmocka_unit_test(family_without_order),
         {"three AdamW steps, ref", three_steps, NULL, NULL, "ref"},
         {"three AdamW steps, cpu", three_steps, NULL, NULL, "cpu"},
