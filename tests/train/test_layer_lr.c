@@ -151,7 +151,12 @@ static void depths_of_families(void **state) {
         {"convnext_base", "stages.3.blocks.2.gamma", 36, 37}, {"convnext_base", "head.norm.weight", 37, 37},
         {"resnet50", "conv1.weight", 0, 17}, {"resnet50", "bn1.bias", 0, 17},
         {"resnet50", "layer1.0.downsample.1.weight", 1, 17}, {"resnet50", "layer2.3.conv1.weight", 7, 17},
-        {"resnet50", "layer4.2.conv1.weight", 16, 17}};
+        {"resnet50", "layer4.2.conv1.weight", 16, 17}, {"densenet121", "features.norm0.weight", 0, 59},
+        {"densenet121", "features.denseblock1.denselayer6.conv2.weight", 6, 59},
+        {"densenet121", "features.transition1.conv.weight", 6, 59},
+        {"densenet121", "features.denseblock2.denselayer1.conv1.weight", 7, 59},
+        {"densenet121", "features.denseblock4.denselayer16.conv2.weight", 58, 59},
+        {"densenet121", "features.norm5.weight", 59, 59}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ark_arch a;
         must(ark_arch_parse(rows[i].arch, &a));
