@@ -1,4 +1,5 @@
-/* Training: one model pretrained on many datasets, each with labels of its own (Foundation Ark).
+/* Training: one model pretrained on many datasets, each with labels of its own (Foundation Ark), and its
+ * fine-tuning for one more.
  *
  * A run is described by a YAML file (docs/configuration.md) and leaves a folder (docs/internals/files.md):
  * weights of student and teacher, checkpoints, metrics.jsonl, TensorBoard events, a model card. The weights
@@ -75,6 +76,18 @@ typedef struct ark_train_result {
  *  gradient not finite) | ARK_ENOTBUILT | ARK_ENOMEM. */
 ark_status ark_train_pretrain(const char *run_yaml, const char *out_dir, const ark_train_opts *opts,
     ark_train_result *result) ARK_MUST_CHECK;
+
+/** Fine-tune any weights for one dataset, in trials: `arkfm finetune` (docs/finetune.md). Results are files
+ *  in out_dir: results.json, model.safetensors and one folder per trial. In the callbacks, momentum,
+ *  consistency and consistency_loss are NaN, and steps count within a trial.
+ *  @param run_yaml  configuration, or NULL for defaults with opts->set; relative paths in it are relative to
+ *  its folder.
+ *  @param weights   weight file to start from, "random" for the baseline from scratch, NULL = as model.from
+ *  of the configuration says.
+ *  @param opts      as above; resume keeps finished trials.
+ *  Determinism, threads, errors: as above. ARK_EINVAL also for a dataset without a validation split. */
+ark_status ark_train_finetune(const char *run_yaml, const char *weights, const char *out_dir,
+    const ark_train_opts *opts) ARK_MUST_CHECK;
 
 #ifdef __cplusplus
 }

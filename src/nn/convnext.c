@@ -5,6 +5,7 @@
 #include "nn/layers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128, PATCH = 4, KERNEL = 7, MLP_RATIO = 4 };
 #define EPS 1e-6f
@@ -136,6 +137,22 @@ static ark_tensor *build(
     return ark_nn_layernorm_eps(p, x, "head.norm", EPS, ARK_F32);
 }
 
+/* 0 the stem, then one per block; a downsampling belongs to the block behind it, the norm of the head to the
+ * head. */
+static int depth(const ark_arch *a, const char *name) {
+    int total = 0, before = 0, stage = 0, block = 0;
+    bool in_stage = name && sscanf(name, "stages.%3d.", &stage) == 1;
+    for (int s = 0; s < a->stages; s++) {
+        before = in_stage && s == stage ? total : before;
+        total += a->convnext.depths[s];
+    }
+    if (!in_stage) {
+        return name && !strncmp(name, "stem.", 5) ? 0 : total + 1;
+    }
+    bool in_block = sscanf(name, "stages.%*3d.blocks.%3d.", &block) == 1;
+    return before + (in_block ? block : 0) + 1;
+}
+
 const ark_encoder ark_encoder_convnext = {
     .name = "convnext",
     .keys = keys,
@@ -145,4 +162,5 @@ const ark_encoder ark_encoder_convnext = {
     .features = features,
     .n_maps = n_maps,
     .build = build,
+    .depth = depth,
 };

@@ -4,6 +4,7 @@
 #include "nn/encoder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128, BOTTLENECK = 4, MAX_CHANNELS = 1 << 16 };
 
@@ -130,6 +131,23 @@ static ark_tensor *build(
     return ark_nn_batchnorm(p, x, "features.norm5", ARK_INIT_ONES, true, ARK_F32);
 }
 
+/* 0 the stem, then one per dense layer; a transition belongs to the layer before it, the last norm to the
+ * head. */
+static int depth(const ark_arch *a, const char *name) {
+    int total = 0, before = 0, block = 0, layer = 0, transition = 0;
+    bool in_block = name && sscanf(name, "features.denseblock%3d.denselayer%3d.", &block, &layer) == 2;
+    bool between = name && sscanf(name, "features.transition%3d.", &transition) == 1;
+    for (int s = 0; s < a->stages; s++) {
+        before = in_block && s == block - 1 ? total : before;
+        total += a->densenet.blocks[s];
+        before = between && s == transition - 1 ? total : before;
+    }
+    if (in_block) {
+        return before + layer;
+    }
+    return between ? before : !name || !strncmp(name, "features.norm5.", 15) ? total + 1 : 0;
+}
+
 const ark_encoder ark_encoder_densenet = {
     .name = "densenet",
     .keys = keys,
@@ -140,4 +158,5 @@ const ark_encoder ark_encoder_densenet = {
     .features = features,
     .n_maps = n_maps,
     .build = build,
+    .depth = depth,
 };

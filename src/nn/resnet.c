@@ -5,6 +5,7 @@
 #include "nn/encoder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128, EXPANSION = 4, MIN_SIDE = 32 };
 
@@ -115,6 +116,17 @@ static ark_tensor *build(
     return x;
 }
 
+/* 0 the stem, then one per block. */
+static int depth(const ark_arch *a, const char *name) {
+    int total = 0, before = 0, stage = 0, block = 0;
+    bool in_block = name && sscanf(name, "layer%3d.%3d.", &stage, &block) == 2;
+    for (int s = 0; s < a->stages; s++) {
+        before = in_block && s == stage - 1 ? total : before;
+        total += a->resnet.layers[s];
+    }
+    return !name ? total + 1 : in_block ? before + block + 1 : 0;
+}
+
 const ark_encoder ark_encoder_resnet = {
     .name = "resnet",
     .keys = keys,
@@ -125,4 +137,5 @@ const ark_encoder ark_encoder_resnet = {
     .features = features,
     .n_maps = n_maps,
     .build = build,
+    .depth = depth,
 };

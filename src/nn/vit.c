@@ -4,6 +4,7 @@
 #include "nn/layers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128, MLP_RATIO = 4, MAPS = 4 };
 #define EPS 1e-6f
@@ -164,6 +165,19 @@ ark_tensor *ark_vit(ark_plan *p, ark_tensor *image, const ark_arch *a, float dro
     return pool(p, x, a);
 }
 
+/* 0 patches, class token and positions, then one per block, with the last norm in the last; a norm behind the
+ * mean goes with the head. */
+static int depth(const ark_arch *a, const char *name) {
+    int block;
+    if (!name || !strncmp(name, "fc_norm.", 8)) {
+        return a->vit.depth + 1;
+    }
+    if (sscanf(name, "blocks.%3d.", &block) == 1) {
+        return block + 1;
+    }
+    return strncmp(name, "norm.", 5) ? 0 : a->vit.depth;
+}
+
 const ark_encoder ark_encoder_vit = {
     .name = "vit",
     .keys = keys,
@@ -173,4 +187,5 @@ const ark_encoder ark_encoder_vit = {
     .features = features,
     .n_maps = n_maps,
     .build = ark_vit,
+    .depth = depth,
 };

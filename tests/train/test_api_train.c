@@ -136,6 +136,38 @@ static void stopped_and_gone_on_with(void **state) {
     ark_free(b);
 }
 
+static void count_step(void *user, const ark_train_progress *p) {
+    witness *w = user;
+    w->steps++;
+    assert_true(isnan(p->momentum) && isnan(p->consistency_loss));
+    assert_true(p->step >= 1 && p->step <= p->steps);
+}
+
+static void finetuned(void **state) {
+    (void)state;
+    static const char *const set[] = {
+        "data.config=api-runs/sets.yaml", "train.epochs=2", "train.batch=4", "train.trials=2"};
+    witness w = {.stop_at = 11}; /* in the second trial */
+    ark_train_opts o = ark_train_default_opts();
+    o.set = set;
+    o.n_set = 4;
+    o.on_progress = count_step;
+    o.should_stop = should_stop;
+    o.user = &w;
+    const char *from = "api-runs/whole/teacher.safetensors";
+    assert_int_equal(ark_train_finetune(NULL, from, "api-runs/tuned", &o), ARK_EINTERRUPTED);
+    o.resume = true;
+    w.stop_at = 0;
+    assert_int_equal(ark_train_finetune(NULL, from, "api-runs/tuned", &o), ARK_OK);
+    assert_int_equal(w.steps, 2 * 2 * 4); /* nothing twice */
+    ark_infer_model *m;
+    assert_int_equal(ark_infer_open("api-runs/tuned/model.safetensors", NULL, &m), ARK_OK);
+    assert_string_equal(ark_infer_describe(m)->heads[0].classes[0], "bright");
+    ark_infer_close(m);
+    assert_int_equal(ark_train_finetune(NULL, "random", "api-runs/none", &o), ARK_EINVAL);
+    assert_non_null(strstr(ark_err_msg(), "model.arch"));
+}
+
 static void mistakes_are_named(void **state) {
     (void)state;
     const char *const set[] = {"train.epocs=2"};
@@ -153,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_run),
         cmocka_unit_test(stopped_and_gone_on_with),
+        cmocka_unit_test(finetuned),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, draw_data, NULL);

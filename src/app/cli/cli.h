@@ -77,6 +77,7 @@ json_t *cli_number(double v);
 /* Every verb is declared here and listed in verbs.c. */
 int cmd_synth(cli_ctx *c, int argc, char **argv);
 int cmd_pretrain(cli_ctx *c, int argc, char **argv);
+int cmd_finetune(cli_ctx *c, int argc, char **argv);
 int cmd_eval(cli_ctx *c, int argc, char **argv);
 int cmd_embed(cli_ctx *c, int argc, char **argv);
 int cmd_explain(cli_ctx *c, int argc, char **argv);

@@ -6,6 +6,8 @@ const cli_verb cli_verbs[] = {
         "write phantom chest X-ray datasets", cmd_synth},
     {"pretrain", "RUN.yaml --out DIR [--resume] [--set key=value ...]",
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
+    {"finetune", "RUN.yaml --from WEIGHTS|random --out DIR [--resume] [--set key=value ...]",
+        "a new head on any weights for one dataset: trials, intervals, operating points", cmd_finetune},
     {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
         "AUROC, average precision and accuracy of one head on one split", cmd_eval},
     {"embed", "WEIGHTS (IMAGE... | --list FILE | --tensor X.npy) -o OUT.npy [--layer encoder|projector]",
@@ -15,7 +17,8 @@ const cli_verb cli_verbs[] = {
     {"explain", "WEIGHTS IMAGE --class NAME [--head NAME] -o OUT.png",
         "heat map of where in an image a class comes from (Grad-CAM)", cmd_explain},
     {"metrics",
-        "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
+        "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL] "
+        "[--operating-point youden --chosen-on VAL.csv]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
     {"readout", "--data DATASETS.yaml --dataset NAME --model NAME=WEIGHTS ... [--html FILE]",
         "compare models by linear readouts of their frozen embeddings", cmd_readout},
