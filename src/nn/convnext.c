@@ -17,7 +17,7 @@ static const ark_arch_key keys[] = {
     {"dims", KEY(convnext.dims), .low = 1, .high = 4096, .list = true},
     {"depths", KEY(convnext.depths), .low = 1, .high = 64, .list = true},
     {"size", KEY(size_px), .low = PATCH, .high = ARK_MAX_SIDE_PX, .start = 224},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {

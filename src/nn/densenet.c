@@ -16,7 +16,7 @@ static const ark_arch_key keys[] = {
     {"blocks", KEY(densenet.blocks), .low = 1, .high = 64, .list = true},
     {"init", KEY(densenet.init), .low = 1, .high = 1024, .start = 64},
     {"size", KEY(size_px), .low = 32, .high = ARK_MAX_SIDE_PX, .start = 224},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {

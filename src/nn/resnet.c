@@ -16,7 +16,7 @@ static const ark_arch_key keys[] = {
     {"layers", KEY(resnet.layers), .low = 1, .high = 64, .list = true},
     {"width", KEY(resnet.width), .low = 1, .high = 1024, .start = 64},
     {"size", KEY(size_px), .low = MIN_SIDE, .high = ARK_MAX_SIDE_PX, .start = 224},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {
