@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "data/pack.h"
 
 #include <signal.h>
 #include <string.h>
@@ -191,6 +192,7 @@ static ark_status count_samples(const ark_loader *l, const ark_pass *p, size_t *
                     column, l->opts.width);
             }
         }
+        ARK_TRY(ark_dataset_fits(s->data, &l->opts.pre));
         total += s->data->rows_n[s->split];
     }
     if (total == 0 || total > UINT32_MAX) {

@@ -5,6 +5,7 @@
 #define ARK_IO_IMAGE_H
 
 #include "ark/status.h"
+#include "base/str.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -91,6 +92,12 @@ ark_status ark_png_write(
 /** Write an 8-bit grey baseline JPEG of quality 1..100 in the same way. */
 ark_status ark_jpeg_write(
     const char *path, int width, int height, const uint8_t *px, int quality) ARK_MUST_CHECK;
+
+/** The bytes of such files, appended to out; name is used in messages. */
+ark_status ark_png_encode(
+    const char *name, int width, int height, int channels, const uint8_t *px, ark_buf *out) ARK_MUST_CHECK;
+ark_status ark_jpeg_encode(
+    const char *name, int width, int height, const uint8_t *px, int quality, ark_buf *out) ARK_MUST_CHECK;
 
 typedef enum ark_filter { ARK_BILINEAR, ARK_BICUBIC, ARK_BOX, ARK_LANCZOS } ark_filter;
 

@@ -130,6 +130,7 @@ static ark_tensor *build(
             maps[s] = x;
         }
     }
+    x = ark_plan_tap(p, x);
     ark_plan_label(p, "pool");
     x = ark_avgpool(p, x);
     ark_plan_label(p, "head.norm");

@@ -26,7 +26,7 @@ typedef enum ark_schedule {
 
 typedef struct ark_train_config {
     /* data */
-    char *data_config;
+    char *data_config, *exclusions;
     char *datasets; /* names joined by ',' ; "" = all of the file, in its order */
     int64_t on_bad, workers, ring, cache_mb;
     /* model */

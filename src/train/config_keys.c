@@ -20,8 +20,10 @@ static const char *const missings[] = {"dataset", "mask", "zero", NULL};
 #include "train/key_rows.inc"
 
 static const ark_key keys[] = {
-    PATH("data.config", data_config, "dataset YAML file"),
+    PATH("data.config", data_config, "dataset YAML file, or the folder of a pack"),
     LIST("data.datasets", datasets, "datasets in cyclic order; empty = all of the file"),
+    PATH("data.exclusions", exclusions,
+        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", workers, "2", 1, 256, "loader threads"),

@@ -61,9 +61,9 @@ static ark_status count_steps(ark_pretrain_run *r) {
 }
 
 /* Keys that may differ between a run and its continuation: they change speed, output or length. */
-static const char *const may_change[] = {"data.config", "data.workers", "data.ring", "data.cache_mb",
-    "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps", "train.backend",
-    "train.recompute", "model.init", NULL};
+static const char *const may_change[] = {"data.config", "data.exclusions", "data.workers", "data.ring",
+    "data.cache_mb", "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps",
+    "train.backend", "train.recompute", "model.init", NULL};
 
 static ark_status build(ark_pretrain_run *r) {
     const ark_train_config *c = r->c;
@@ -323,6 +323,20 @@ static ark_status open_folder(ark_pretrain_run *r, bool *found) {
     return st;
 }
 
+/* What data.exclusions took out stands at the beginning of the log. */
+static ark_status log_exclusions(ark_pretrain_run *r) {
+    for (int i = 0; i < r->setup.n_lanes && r->c->exclusions[0]; i++) {
+        const ark_dataset *d = r->setup.lanes[i].data;
+        ark_run_log_begin(r->log, "exclusions", d->name, 0);
+        ark_run_log_text(r->log, "dataset", d->name);
+        ark_run_log_int(r->log, "train", (int64_t)d->dropped[ARK_TRAIN]);
+        ark_run_log_int(r->log, "val", (int64_t)d->dropped[ARK_VAL]);
+        ark_run_log_int(r->log, "test", (int64_t)d->dropped[ARK_TEST]);
+        ARK_TRY(ark_run_log_end(r->log));
+    }
+    return ARK_OK;
+}
+
 static ark_status train(ark_pretrain_run *r) {
     bool found;
     ARK_TRY(build(r));
@@ -332,6 +346,9 @@ static ark_status train(ark_pretrain_run *r) {
         (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
         (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
         found ? ", resumed" : "");
+    if (!found) {
+        ARK_TRY(log_exclusions(r));
+    }
     while (r->at.epoch < r->c->epochs) {
         while (r->at.pass < r->passes) {
             ARK_TRY(train_pass(r));

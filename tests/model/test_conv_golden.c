@@ -201,6 +201,27 @@ static void test_inference(void **state) {
     ark_dev_close(dev);
 }
 
+/* What inference fuses (core/fuse.c) has in f32 the bits of the ops one by one, as a TRAIN plan runs them. */
+static void test_fused(void **state) {
+    const setup *s = *state;
+    ark_dev *dev = open_device(s->backend, 2);
+    float *images = read_images(), out[2][PROBES * PROJECTED];
+    int nodes[2];
+    for (int i = 0; i < 2; i++) {
+        probe p = {0};
+        open_probe(&p, dev, s, i ? ARK_PLAN_INFER : ARK_PLAN_TRAIN, PROBES, false);
+        must(ark_run_write(&p.run, p.plan, p.image, images));
+        must(ark_run_forward(&p.run, p.plan));
+        must(ark_run_read(&p.run, p.plan, p.t.projected, out[i]));
+        nodes[i] = ark_plan_node_count(p.plan);
+        close_probe(&p);
+    }
+    assert_true(strcmp(s->net, "convnext") == 0 ? nodes[1] == nodes[0] : nodes[1] < nodes[0]);
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+    ark_free(images);
+    ark_dev_close(dev);
+}
+
 /* --- one pass in training ---------------------------------------------------------------------- */
 
 typedef struct pass {
@@ -406,6 +427,7 @@ static int close_golden(void **state) {
         TEST("f32 inference", test_inference, net_, "cpu", ARK_F32),                                         \
         TEST("bf16 inference", test_inference, net_, "ref", ARK_BF16),                                       \
         TEST("bf16 inference", test_inference, net_, "cpu", ARK_BF16),                                       \
+        TEST("f32 fused", test_fused, net_, "cpu", ARK_F32),                                                 \
         TEST("f32 training", test_training, net_, "ref", ARK_F32),                                           \
         TEST("f32 training", test_training, net_, "cpu", ARK_F32),                                           \
         TEST("f32 same bytes", test_same_bytes, net_, "cpu", ARK_F32),                                       \

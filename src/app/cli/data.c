@@ -8,6 +8,11 @@
 
 /* Each has its own options, usage and help; arguments start behind the sub-verb. */
 static const cli_verb subs[] = {
+    {"pack", "CONFIG DIR [--size N] [--codec raw|png|jpeg] [--dataset NAME ...] [--resume] [--verify]",
+        "datasets with their images resized once, in one file", cmd_data_pack},
+    {"check", "CONFIG [--html FILE] [--write-exclusions FILE] [--near N] [--no-images]",
+        "unreadable files, class counts, patients and pictures that splits or datasets share",
+        cmd_data_check},
     {"show", "FILE -o OUT.png [--size N | --weights FILE] [--view plain|student|teacher|test] [--window W]",
         "write what a model sees of one image", cmd_data_show},
 };

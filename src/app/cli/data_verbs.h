@@ -4,6 +4,8 @@
 
 #include "app/cli/cli.h"
 
+int cmd_data_check(cli_ctx *c, int argc, char **argv);
+int cmd_data_pack(cli_ctx *c, int argc, char **argv);
 int cmd_data_show(cli_ctx *c, int argc, char **argv);
 
 #endif

@@ -97,8 +97,7 @@ static ark_status write_overlay(const args *a, const float *map, result *r) {
     ark_image im = {0};
     float *heat = NULL;
     uint8_t *rgb = NULL;
-    ARK_TRY(ark_image_read(a->image, NULL, &im));
-    ark_image_to8(&im);
+    ARK_TRY(ark_image_read8(a->image, NULL, NULL, NULL, &im));
     size_t pixels = (size_t)im.width * (size_t)im.height;
     r->width = im.width;
     r->height = im.height;
