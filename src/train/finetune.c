@@ -120,24 +120,33 @@ static ark_status check_data(const ark_setup *s, const char *file) {
     return ARK_OK;
 }
 
+/* Datasets and network; a pack is checked against the preprocessing that the run will have. */
+static ark_status set_up(ark__finetune *f, const ark_preproc *pre) {
+    ark_train_config c = f->c->run;
+    c.resize_px = pre->resize_px;
+    c.filter = pre->filter;
+    ARK_TRY(ark_setup_read(&c, f->o->on_message, f->o->user, &f->setup));
+    f->setup.pre = *pre;
+    return ARK_OK;
+}
+
 static ark_status build(ark__finetune *f) {
     ark_finetune_config *c = f->c;
     ark_preproc pre;
     ARK_TRY(check(c));
     if (c->from[0]) {
         ARK_TRY(read_weights(c, &pre));
+    } else {
+        ark_arch a;
+        ARK_TRY(ark_arch_parse(c->run.arch, &a));
+        pre = ark_preproc_default(a.size_px);
     }
+    ARK_TRY(complete_preproc(c, &pre));
     if (!c->from[0] || c->features == ARK_ON_ENCODER) {
         c->run.projector = ARK_PROJECTOR_NONE;
     }
-    int64_t resize = c->run.resize_px;
-    c->run.resize_px = 0; /* else checked against the default side, not that of the weights */
-    ark_status st = ark_setup_read(&c->run, f->o->on_message, f->o->user, &f->setup);
-    c->run.resize_px = resize;
-    ARK_TRY(st);
+    ARK_TRY(set_up(f, &pre));
     ARK_TRY(check_data(&f->setup, c->run.data_config));
-    f->setup.pre = c->from[0] ? pre : f->setup.pre;
-    ARK_TRY(complete_preproc(c, &f->setup.pre));
     f->setup.net.freeze = (ark_freeze)c->freeze;
     f->setup.net.drop_path = c->freeze == ARK_FREEZE_NONE ? (float)c->run.drop_path : 0;
     const ark_dataset *d = f->setup.lanes[0].data;

@@ -19,7 +19,9 @@ static const char *const missings[] = {"dataset", "mask", "zero", NULL};
 #include "train/key_rows.inc"
 
 static const ark_key keys[] = {
-    PATH("data.config", run.data_config, "dataset YAML file"),
+    PATH("data.config", run.data_config, "dataset YAML file, or the folder of a pack"),
+    PATH("data.exclusions", run.exclusions,
+        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     TEXT("data.dataset", run.datasets, "", "the dataset to learn; may be empty when the file has one only"),
     PATH("data.exclusions", run.exclusions,
         "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),

@@ -22,6 +22,7 @@ pack *         bench data --runs 1 --data FILE
 weights        -
 list           -
 presets        -
+decisions      -
 '
 
 # Files that a decoder takes, each with its reason: then the limits hold all the same. A file of the corpus whose name
