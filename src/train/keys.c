@@ -176,6 +176,9 @@ ark_status ark_keys_read(const ark_key_table *t, void *object, const char *path)
     }
     for (size_t i = 0; st == ARK_OK && i < y->root->count; i++) {
         const ark_yaml_node *section = y->root->items[i];
+        if (t->free_section && !strcmp(t->free_section, y->root->keys[i])) {
+            continue;
+        }
         if (section->kind != ARK_YAML_MAP) {
             char where[512];
             snprintf(where, sizeof where, "%s:%d", path, section->line);

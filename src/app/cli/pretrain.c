@@ -1,7 +1,7 @@
 /* arkfm pretrain RUN.yaml --out DIR: train, show progress, stop cleanly on Ctrl-C. */
 #include "train/pretrain.h"
 #include "app/cli/cli.h"
-#include "base/alloc.h"
+#include "app/cli/run_file.h"
 
 #include <math.h>
 #include <signal.h>
@@ -131,31 +131,6 @@ static int run(
     return st == ARK_OK ? print_result(c, out, &result) : cli_fail(c, st);
 }
 
-/* "--set a=1 b=2": words with '=' beside the run file are assignments too. Leaves the run
- * file as the only argument. */
-static int take_assignments(cli_ctx *c, cli_list *sets) {
-    const char *config = NULL;
-    for (size_t i = 0; i < c->npos; i++) {
-        if (strchr(c->pos[i], '=') && sets->n > 0) {
-            const char **more = ark_realloc(sets->items, (sets->n + 1) * sizeof *more);
-            if (!more) {
-                return cli_usage("out of memory");
-            }
-            sets->items = more;
-            sets->items[sets->n++] = c->pos[i];
-        } else if (config) {
-            return cli_usage("unexpected argument '%s'", c->pos[i]);
-        } else {
-            config = c->pos[i];
-        }
-    }
-    if (!config) {
-        return cli_usage("the run file is missing");
-    }
-    c->pos[0] = config;
-    return 0;
-}
-
 int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
     const char *out = NULL, *on_bad = NULL;
     bool resume = false;
@@ -167,7 +142,7 @@ int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
         {"--on-bad-sample", CLI_STR, "fail|skip", &on_bad, "what an unreadable image does (default fail)"},
     };
     int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, -1);
-    rc = rc ? rc : take_assignments(c, &sets);
+    rc = rc ? rc : cli_take_run_file(c, &sets);
     if (rc == 0 && !out) {
         rc = cli_usage("--out DIR is missing");
     }
