@@ -74,15 +74,20 @@ static const ark_key zeroshot_keys[] = {DATA_ROWS, FEATURE_ROWS, STATS_ROWS,
         "what is averaged where several head classes stand for a target"),
     BOOL("zeroshot.ten_crop", ten_crop, "false", "mean over ten crops instead of a plain resize")};
 
-#define TABLE(rows)                                                                                          \
-    { .keys = rows, .n = sizeof rows / sizeof rows[0], .origins = F(origins), .example_section = "data" }
+/* One file may serve several commands: each leaves the others' sections alone. */
+static const char *const for_probe[] = {"fewshot", "bias", "zeroshot", "map", NULL};
+static const char *const for_fewshot[] = {"bias", "zeroshot", "map", NULL};
+static const char *const for_bias[] = {"fewshot", "zeroshot", "map", NULL};
+static const char *const for_zeroshot[] = {"probe", "fewshot", "bias", "map", NULL};
 
-static const ark_key_table tables[] = {TABLE(probe_keys), TABLE(fewshot_keys), TABLE(bias_keys),
-    {.keys = zeroshot_keys,
-        .n = sizeof zeroshot_keys / sizeof zeroshot_keys[0],
-        .origins = F(origins),
-        .example_section = "data",
-        .free_section = "map"}};
+#define TABLE(rows, others)                                                                                  \
+    {                                                                                                        \
+        .keys = rows, .n = sizeof rows / sizeof rows[0], .origins = F(origins), .example_section = "data",   \
+        .foreign = others                                                                                    \
+    }
+
+static const ark_key_table tables[] = {TABLE(probe_keys, for_probe), TABLE(fewshot_keys, for_fewshot),
+    TABLE(bias_keys, for_bias), TABLE(zeroshot_keys, for_zeroshot)};
 
 const char *ark_study_name(ark_study_kind kind) {
     static const char *const names[] = {"probe", "fewshot", "bias", "zeroshot"};
