@@ -43,6 +43,7 @@ static ark_status score(run *w, ark_split split, ark_scored *out) {
     ark_status st = ark_readout_predict(&w->r, &rows, w->threads, p);
     ark_readout_mask_labels(&w->r, f->label, f->n);
     st = st ? st : ark_scored_new(p, f->label, f, names(w), out);
+    out->left_out = w->r.left_out;
     ark_free(p);
     return st;
 }

@@ -64,6 +64,11 @@ ark_status ark_scored_evaluate(ark_scored *s, const ark_study_config *c, const a
     ARK_TRY(ARK_NEW(&s->r, s->t.K, "results per class"));
     s->points = points;
     ARK_TRY(ark_class_results(&s->t, points, c->level, s->r));
+    for (size_t k = 0; k < s->t.K; k++) {
+        if (s->left_out && s->left_out[k]) { /* the reason, rather than that all labels are missing */
+            s->r[k].delong.auroc.why = s->r[k].ap.why = s->left_out[k];
+        }
+    }
     s->mean = ark_class_results_mean(s->r, s->t.K);
     s->accuracy =
         multiclass ? accuracy_of(s) : (ark_metric){.value = NAN, .why = "only of exclusive classes"};

@@ -17,7 +17,8 @@ typedef struct ark_scored {
     const uint32_t *patient; /* [n] in [0,patients), borrowed; may be NULL */
     size_t patients;
     const ark_operating_point *points; /* K, borrowed, or NULL */
-    ark_class_result *r;               /* K */
+    const char *const *left_out; /* K, borrowed: why a class has no scores; NULL, or NULL in it = it has */
+    ark_class_result *r;         /* K */
     ark_class_means mean;
     ark_boot_macro macro;
     ark_metric accuracy; /* multi-class: share of rows whose likeliest class is right; else undefined */

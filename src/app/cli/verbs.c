@@ -22,6 +22,8 @@ const cli_verb cli_verbs[] = {
         "linear probe of frozen embeddings: fitted, chosen on validation, tested, saved", cmd_probe},
     {"fewshot", "RUN.yaml --from [NAME=]WEIGHTS[,...] --out DIR [--set key=value ...]",
         "probes on a few training images: curves over sizes, draws and models", cmd_fewshot},
+    {"zeroshot", "RUN.yaml --from WEIGHTS --out DIR | WEIGHTS --data DATASETS.yaml --dataset NAME --out DIR",
+        "score a dataset's classes by heads trained on others, matched by name or map", cmd_zeroshot},
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
