@@ -88,6 +88,7 @@ int cmd_readout(cli_ctx *c, int argc, char **argv);
 int cmd_probe(cli_ctx *c, int argc, char **argv);
 int cmd_fewshot(cli_ctx *c, int argc, char **argv);
 int cmd_zeroshot(cli_ctx *c, int argc, char **argv);
+int cmd_bias(cli_ctx *c, int argc, char **argv);
 
 extern const cli_verb cli_verbs[];
 extern const size_t cli_verb_count;

@@ -24,6 +24,8 @@ const cli_verb cli_verbs[] = {
         "probes on a few training images: curves over sizes, draws and models", cmd_fewshot},
     {"zeroshot", "RUN.yaml --from WEIGHTS --out DIR | WEIGHTS --data DATASETS.yaml --dataset NAME --out DIR",
         "score a dataset's classes by heads trained on others, matched by name or map", cmd_zeroshot},
+    {"bias", "RUN.yaml (--from WEIGHTS | --embeddings ARRAYS) --out DIR [--set key=value ...]",
+        "a probe by sex, age and view; probes trained on one sex, tested on each", cmd_bias},
     {"inspect", "FILE", "tensors, metadata, heads and parameter count of a weight file", cmd_inspect},
     {"plan", "MODEL [--batch N] [--dtype f32|bf16] [--mode train|infer] [--memory]",
         "nodes, shapes, FLOPs and memory of a network before anything runs", cmd_plan},
