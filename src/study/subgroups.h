@@ -26,7 +26,7 @@ ark_status ark_subgroups_new(const ark_scored *s, const ark_dataset *data, const
     size_t n_limits, double level, ark_subgroups *out) ARK_MUST_CHECK;
 void ark_subgroups_free(ark_subgroups *g);
 
-/** False negative rate, 1 - sensitivity, and false positive rate, 1 - specificity, with Wilson's intervals. */
+/** False negative rate, 1 - sensitivity; false positive rate, 1 - specificity; Wilson's intervals. */
 ark_metric ark_fnr(const ark_at_point *a, ark_interval *ci);
 ark_metric ark_fpr(const ark_at_point *a, ark_interval *ci);
 
