@@ -79,9 +79,10 @@ static void add_plot(
     ark__script *s, size_t k, const char *name, double width, bool beyond, const char *separator) {
     const char *color = ark__plot_color(k, 0);
     ARK__ADD(s,
-        "%s$b%zu using 1:3:2:6:5:(%.4g) with candlesticks fc rgb '%s' fs transparent solid 0.35 border "
-        "lc rgb '%s' whiskerbars 0.6",
-        separator, k, width, color, color);
+        "%s$b%zu using 1:3:2:6:5:(%.4g) with candlesticks whiskerbars 0.6 lc rgb '%s' fs transparent solid "
+        "0.35 "
+        "border",
+        separator, k, width, color);
     ark__script_quoted(s, " title ", name, "");
     ARK__ADD(s, ", $b%zu using 1:4:4:4:4:(%.4g) with candlesticks lw 2 lc rgb '%s' notitle", k, width, color);
     if (beyond) {
