@@ -58,11 +58,12 @@ static json_t *test_json(const ark__bias *b, size_t measure, size_t sex, size_t 
 }
 
 static json_t *design_json(const ark__bias *b) {
-    json_t *o = json_object(), *shares = json_array(), *tests = json_array();
+    json_t *o = json_object();
     if (b->why_not) {
         json_object_set_new(o, "left_out", json_string(b->why_not));
         return o;
     }
+    json_t *shares = json_array(), *tests = json_array();
     for (size_t i = 0; i < b->shares; i++) {
         json_array_append_new(shares, json_real(b->share[i]));
     }
