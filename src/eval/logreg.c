@@ -190,11 +190,26 @@ static void change_l2(const solver *s, problem *b, double t) {
     }
 }
 
+/* A softmax does not change when all biases shift: of these optima the one whose biases add up to zero. */
+static void centre_biases(double *w, size_t m, size_t d) {
+    double mean = 0;
+    for (size_t k = 0; k < m; k++) {
+        mean += w[k * (d + 1) + d] / (double)m;
+    }
+    for (size_t k = 0; k < m; k++) {
+        w[k * (d + 1) + d] -= mean;
+    }
+}
+
 /* Keep the fit at this C and go to the next. */
 static void finish(solver *s, problem *b, bool ok) {
     const ark_logreg *p = s->p;
     size_t d = p->data->d, per_c = p->softmax ? 1 : p->m;
-    memcpy(s->w + (b->c * p->m + b->first) * (d + 1), b->x, b->size * sizeof *b->x);
+    double *w = s->w + (b->c * p->m + b->first) * (d + 1);
+    memcpy(w, b->x, b->size * sizeof *b->x);
+    if (p->softmax) {
+        centre_biases(w, p->m, d);
+    }
     s->fit[b->c * per_c + (p->softmax ? 0 : b->first)] =
         (ark_logreg_fit){.loss = b->f, .iterations = b->iterations, .converged = ok};
     b->iterations = 0;

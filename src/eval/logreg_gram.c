@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Below so many rows a fit is cheaper than a factorisation; above so many features it is the other way. */
-enum { LEAST_ROWS = 2048, MOST_FEATURES = 2048, ROWS_PER_FEATURE = 8, CHUNK = 512, STRIPE = 64 };
+enum { LEAST_ROWS = 32, MOST_FEATURES = 2048, ROWS_PER_FEATURE = 8, CHUNK = 512, STRIPE = 64 };
 enum { LEVEL_MIN = -12, LEVEL_MAX = 8 };
 
 static int level_of(double mu) {
@@ -34,16 +33,22 @@ static void stripe(void *ctx, int64_t task, int thread) {
     }
 }
 
+/* A factor costs d^3 / 3, a walk over the rows 4 n d m: worth it where the dozens of walks that a fit saves cost
+ * more than the few factors that it needs. */
+static bool worthwhile(const ark_logreg *p) {
+    double d = (double)p->data->d, n = (double)p->data->n, m = (double)p->m;
+    return !p->plain && p->data->n >= LEAST_ROWS && p->data->d <= MOST_FEATURES && d * d <= 250 * n * m;
+}
+
 ark_status ark__gram_new(const ark_logreg *p, ark__gram *out) {
     const ark_labelled *data = p->data;
     size_t d = data->d, width = ark_tile_width(d);
     ark__gram g = {.d = d, .width = width};
     *out = g;
-    if (p->plain || data->n < LEAST_ROWS || data->n < d || d > MOST_FEATURES) {
+    if (!worthwhile(p)) {
         return ARK_OK;
     }
-    size_t n = data->n < ROWS_PER_FEATURE * d ? data->n : ROWS_PER_FEATURE * d;
-    n = n < LEAST_ROWS ? LEAST_ROWS : n;
+    size_t most = ROWS_PER_FEATURE * d + CHUNK, n = data->n < most ? data->n : most;
     uint32_t *rows = NULL;
     double *x = NULL;
     ark_status st = ARK_NEW(&rows, n, "rows");
