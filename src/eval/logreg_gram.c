@@ -33,8 +33,8 @@ static void stripe(void *ctx, int64_t task, int thread) {
     }
 }
 
-/* A factor costs d^3 / 3, a walk over the rows 4 n d m: worth it where the dozens of walks that a fit saves cost
- * more than the few factors that it needs. */
+/* A factor costs d^3 / 3, a walk over the rows 4 n d m: worth it where the dozens of walks that a fit saves
+ * cost more than the few factors that it needs. */
 static bool worthwhile(const ark_logreg *p) {
     double d = (double)p->data->d, n = (double)p->data->n, m = (double)p->m;
     return !p->plain && p->data->n >= LEAST_ROWS && p->data->d <= MOST_FEATURES && d * d <= 250 * n * m;
