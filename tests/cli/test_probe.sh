@@ -57,6 +57,12 @@ expect_exit 1
 expect_err 'val.npy has [0-9]+ rows, split train of lakeside has [0-9]+ images'
 arkfm probe "$work/probe.yaml" --embeddings "trian=$e/train.npy" --out "$work/d"
 expect_exit 1 && expect_err 'expected train=FILE'
+# a number that is not finite is named with its image
+cp "$e/test.npy" "$work/bad.npy"
+printf '\x00\x00\xc0\x7f' | dd of="$work/bad.npy" bs=1 seek=$((128 + 4 * 6)) conv=notrunc status=none
+arkfm probe "$work/probe.yaml" --embeddings "train=$e/train.npy,val=$e/val.npy,test=$work/bad.npy" --out "$work/d"
+expect_exit 1
+expect_err 'bad.npy: test row 1 \(.*png\), feature 0: not a finite number'
 # one array of all images, its rows named by a list in another order
 "$ARKFM" embed "$weights" "$work"/ph/lakeside/images/*.png -o "$work/all.npy" > "$work/log" || exit 1
 (echo id && cd "$work/ph/lakeside/images" && for f in *.png; do echo "${f%.png}"; done) > "$work/ids.csv"
