@@ -2,15 +2,33 @@
 
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
+# One shim is C++: by the compiler of the same kind as the C compiler, since sanitizers do not mix.
+if(ARK_DICOM)
+    if(NOT CMAKE_CXX_COMPILER AND NOT DEFINED ENV{CXX})
+        get_filename_component(name ${CMAKE_C_COMPILER} NAME)
+        if(name MATCHES "^(clang|gcc)(-[0-9.]+)?$")
+            string(REPLACE gcc g++ name ${name})
+            string(REPLACE clang clang++ name ${name})
+            get_filename_component(dir ${CMAKE_C_COMPILER} DIRECTORY)
+            find_program(CMAKE_CXX_COMPILER ${name} HINTS ${dir})
+        endif()
+    endif()
+    enable_language(CXX)
+    set(CMAKE_CXX_STANDARD 17)
+    set(CMAKE_CXX_STANDARD_REQUIRED ON)
+endif()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE Release)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
+set(CMAKE_CXX_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+set(CMAKE_CXX_FLAGS_DEBUG "${CMAKE_C_FLAGS_DEBUG}")
 
 add_library(ark_flags INTERFACE)
-target_compile_options(ark_flags INTERFACE -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes
+target_compile_options(ark_flags INTERFACE -Wall -Wextra -Wshadow -Wvla
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
     -Wpointer-arith -Wformat=2 -Wno-format-nonliteral -fno-math-errno -fno-trapping-math)
 target_compile_definitions(ark_flags INTERFACE _GNU_SOURCE)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_BUILD_TYPE STREQUAL "Release")

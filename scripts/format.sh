@@ -10,7 +10,7 @@ if [[ -z $tool ]]; then
     exit 1
 fi
 files() {
-    find . \( -path ./build -o -path './.?*' \) -prune -o -name '*.[ch]' -print0
+    find . \( -path ./build -o -path './.?*' \) -prune -o \( -name '*.[ch]' -o -name '*.cpp' \) -print0
 }
 
 case ${1:-} in

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 export LC_ALL=C
 
 c_files() {
-    find . \( -path ./build -o -path './.?*' \) -prune -o -name '*.[ch]' -print | sed 's|^\./||' | sort
+    find . \( -path ./build -o -path './.?*' \) -prune -o \( -name '*.[ch]' -o -name '*.cpp' \) -print | sed 's|^\./||' | sort
 }
 
 findings=$(mktemp)

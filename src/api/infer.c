@@ -75,7 +75,8 @@ static ark_status describe(ark_infer_model *m) {
 }
 
 static ark_status open_into(ark_infer_model *m, const char *path, const ark_infer_opts *o) {
-    ark_model_opts mo = {.arch = o->arch, .size_px = o->size_px, .bf16 = o->bf16};
+    ark_model_opts mo = {
+        .key = o->key, .heads = o->heads, .arch = o->arch, .size_px = o->size_px, .bf16 = o->bf16};
     m->cdt = o->bf16 ? ARK_BF16 : ARK_F32;
     ARK_TRY(ARK_NEW(&m->recording, 1, "a lock"));
     pthread_mutex_init(m->recording, NULL); /* with default attributes it cannot fail here */
@@ -224,8 +225,7 @@ ark_status ark_infer_tensor(ark_infer_session *s, const float *images, size_t n,
 
 static ark_status load(ark_infer_session *s, const char *path, float *dst) {
     ark_image im;
-    ARK_TRY(ark_image_read(path, NULL, &im));
-    ark_image_to8(&im);
+    ARK_TRY(ark_image_read8(path, NULL, NULL, NULL, &im));
     ark_status st = ark_viewer_plain(s->viewer, &im, dst);
     ark_image_free(&im);
     return st;

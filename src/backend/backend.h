@@ -18,6 +18,8 @@ typedef struct ark_call {
     void *scratch;             /* at least what prepare asked for */
     int64_t batch;             /* samples of this run, <= planned */
     bool stochastic;
+    bool replay; /* this forward ran before in this run (docs/adr/0015): running statistics have been updated
+                  */
     uint64_t seed, step;
 } ark_call;
 
@@ -31,6 +33,7 @@ typedef struct ark_kernel {
      * kept until backward has read it. */
     ark_status (*remake)(const ark_call *c, const ark_node *n);
     void (*release)(ark_dev *dev, ark_node *n); /* undo prepare; optional */
+    bool fuses;                                 /* fwd does node->norm and node->sum as well (core/fuse.c) */
 } ark_kernel;
 
 /* Settings of one flat update over a range of parameters. */

@@ -2,111 +2,45 @@
  * see only valid nodes. */
 #include "core/ops.h"
 
-#include "base/err.h"
-#include "core/plan_impl.h"
-
-#include <stdio.h>
-#include <string.h>
-
-/* "(16,56,56,96) f32" for messages. */
-static const char *describe(const ark_tensor *t, char *buf, size_t cap) {
-    size_t n = 0;
-    for (int i = 0; i < t->ndim && n < cap; i++) {
-        n += (size_t)snprintf(buf + n, cap - n, "%s%lld", i ? "," : "(", (long long)t->dims[i]);
-    }
-    if (n < cap) {
-        snprintf(buf + n, cap - n, ") %s", ark_dtype_name(t->dtype));
-    }
-    return buf;
-}
-
-static ark_tensor *misfit(
-    ark_plan *p, ark_op op, const char *rule, const ark_tensor *a, const ark_tensor *b) {
-    char sa[80] = "none", sb[80] = "none";
-    return ark_plan_poison(
-        p, ARK_ERR(ARK_ESHAPE, "%s%s%s: %s; got %s and %s", p->label, p->label[0] ? "." : "", ark_op_name(op),
-               rule, a ? describe(a, sa, sizeof sa) : sa, b ? describe(b, sb, sizeof sb) : sb));
-}
-
-static bool poisoned(const ark_plan *p, const ark_tensor *a) {
-    return p->first_error != ARK_OK || !a || a == &p->poison;
-}
-
-static bool is_vector(const ark_tensor *t, int64_t n) {
-    return t->ndim == 1 && t->dims[0] == n && t->dtype == ARK_F32;
-}
-
-static bool same_shape(const ark_tensor *a, const ark_tensor *b) {
-    return a->ndim == b->ndim && !memcmp(a->dims, b->dims, (size_t)a->ndim * sizeof a->dims[0]);
-}
-
-/* Append the node and its output; nograd_in: inputs that never get a gradient (targets, masks). */
-static ark_tensor *emit(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in, unsigned nograd_in,
-    ark_dtype dt, int ndim, const int64_t *dims) {
-    ark_node *n = ark__plan_append(p, op, n_in, in, nograd_in);
-    ark_tensor *out = n ? ark__plan_tensor(p, ARK_T_ACT, dt, ndim, dims) : NULL;
-    if (!out) {
-        return &p->poison;
-    }
-    n->out = out;
-    out->producer = n->id;
-    for (int i = 0; i < n_in; i++) {
-        out->needs_grad |= n->want_grad[i];
-    }
-    return out;
-}
-
-static ark_node *last_node(ark_plan *p) {
-    return p->nodes[p->n_nodes - 1];
-}
+#include "core/ops_impl.h"
 
 ark_tensor *ark_patchify(ark_plan *p, ark_tensor *x, int patch) {
-    if (poisoned(p, x)) {
+    if (ark__poisoned(p, x)) {
         return &p->poison;
     }
     if (x->ndim != 4 || x->dtype != ARK_F32 || patch < 1 || x->dims[2] % patch || x->dims[3] % patch) {
-        return misfit(p, ARK_OP_PATCHIFY, "needs (B,C,S,S) f32 with S divisible by the patch", x, NULL);
+        return ark__misfit(p, ARK_OP_PATCHIFY, "needs (B,C,S,S) f32 with S divisible by the patch", x, NULL);
     }
     int64_t dims[4] = {x->dims[0], x->dims[2] / patch, x->dims[3] / patch, x->dims[1] * patch * patch};
-    ark_tensor *out = emit(p, ARK_OP_PATCHIFY, 1, &x, 0, p->cdt, 4, dims);
+    ark_tensor *out = ark__emit(p, ARK_OP_PATCHIFY, 1, &x, 0, p->cdt, 4, dims);
     if (out != &p->poison) {
-        last_node(p)->a.patchify.patch = patch;
+        ark__last_node(p)->a.patchify.patch = patch;
     }
     return out;
-}
-
-/* A statistic that the node keeps for its backward. */
-static ark_tensor *save(ark_plan *p, int slot, ark_dtype dt, int ndim, const int64_t *dims) {
-    ark_tensor *t = ark__plan_tensor(p, ARK_T_ACT, dt, ndim, dims);
-    if (t) {
-        t->producer = p->n_nodes - 1;
-        last_node(p)->saved[slot] = t;
-    }
-    return t;
 }
 
 ark_tensor *ark_linear(
     ark_plan *p, ark_tensor *x, ark_tensor *w, ark_tensor *b, ark_act act, ark_dtype out_dt) {
-    if (poisoned(p, x) || poisoned(p, w)) {
+    if (ark__poisoned(p, x) || ark__poisoned(p, w)) {
         return &p->poison;
     }
     if (w->ndim != 2 || w->kind != ARK_T_PARAM || x->ndim < 2 || ark_last_dim(x) != w->dims[1]) {
-        return misfit(p, ARK_OP_LINEAR, "x (...,K) needs a weight (N,K)", x, w);
+        return ark__misfit(p, ARK_OP_LINEAR, "x (...,K) needs a weight (N,K)", x, w);
     }
-    if (b && !is_vector(b, w->dims[0])) {
-        return misfit(p, ARK_OP_LINEAR, "weight (N,K) needs a bias (N) f32", w, b);
+    if (b && !ark__is_vector(b, w->dims[0])) {
+        return ark__misfit(p, ARK_OP_LINEAR, "weight (N,K) needs a bias (N) f32", w, b);
     }
     if (x->dtype == ARK_F32 && out_dt != ARK_F32) {
-        return misfit(p, ARK_OP_LINEAR, "an f32 input gives an f32 output", x, NULL);
+        return ark__misfit(p, ARK_OP_LINEAR, "an f32 input gives an f32 output", x, NULL);
     }
     int64_t dims[ARK_MAX_DIMS];
     memcpy(dims, x->dims, sizeof dims);
     dims[x->ndim - 1] = w->dims[0];
     ark_tensor *in[3] = {x, w, b};
-    ark_tensor *out = emit(p, ARK_OP_LINEAR, 3, in, 0, out_dt, x->ndim, dims);
+    ark_tensor *out = ark__emit(p, ARK_OP_LINEAR, 3, in, 0, out_dt, x->ndim, dims);
     if (out != &p->poison) {
-        last_node(p)->a.linear.act = act;
-        if (act == ARK_ACT_GELU && !save(p, 0, out_dt, x->ndim, dims)) {
+        ark__last_node(p)->a.linear.act = act;
+        if (act == ARK_ACT_GELU && !ark__save(p, 0, out_dt, x->ndim, dims)) {
             return &p->poison;
         }
     }
@@ -115,18 +49,18 @@ ark_tensor *ark_linear(
 
 ark_tensor *ark_layernorm(
     ark_plan *p, ark_tensor *x, ark_tensor *gamma, ark_tensor *beta, float eps, ark_dtype out_dt) {
-    if (poisoned(p, x) || poisoned(p, gamma) || poisoned(p, beta)) {
+    if (ark__poisoned(p, x) || ark__poisoned(p, gamma) || ark__poisoned(p, beta)) {
         return &p->poison;
     }
-    if (x->ndim < 2 || !is_vector(gamma, ark_last_dim(x)) || !is_vector(beta, ark_last_dim(x))) {
-        return misfit(p, ARK_OP_LAYERNORM, "x (...,C) needs gamma and beta (C) f32", x, gamma);
+    if (x->ndim < 2 || !ark__is_vector(gamma, ark_last_dim(x)) || !ark__is_vector(beta, ark_last_dim(x))) {
+        return ark__misfit(p, ARK_OP_LAYERNORM, "x (...,C) needs gamma and beta (C) f32", x, gamma);
     }
     ark_tensor *in[3] = {x, gamma, beta};
-    ark_tensor *out = emit(p, ARK_OP_LAYERNORM, 3, in, 0, out_dt, x->ndim, x->dims);
+    ark_tensor *out = ark__emit(p, ARK_OP_LAYERNORM, 3, in, 0, out_dt, x->ndim, x->dims);
     if (out != &p->poison) {
-        last_node(p)->a.layernorm.eps = eps;
+        ark__last_node(p)->a.layernorm.eps = eps;
         int64_t rows[2] = {x->dims[0], ark_rows(x, 1)};
-        if (!save(p, 0, ARK_F32, 2, rows) || !save(p, 1, ARK_F32, 2, rows)) {
+        if (!ark__save(p, 0, ARK_F32, 2, rows) || !ark__save(p, 1, ARK_F32, 2, rows)) {
             return &p->poison;
         }
     }
@@ -135,85 +69,144 @@ ark_tensor *ark_layernorm(
 
 ark_tensor *ark_window_attn(
     ark_plan *p, ark_tensor *qkv, ark_tensor *table, ark_tensor *qkv_bias, int heads, int window, int shift) {
-    if (poisoned(p, qkv) || poisoned(p, table)) {
+    if (ark__poisoned(p, qkv) || ark__poisoned(p, table)) {
         return &p->poison;
     }
     int64_t side = 2 * (int64_t)window - 1;
     if (qkv->ndim != 4 || heads < 1 || ark_last_dim(qkv) % (3 * (int64_t)heads)) {
-        return misfit(p, ARK_OP_WINDOW_ATTN, "qkv must be (B,H,W,3*heads*D)", qkv, NULL);
+        return ark__misfit(p, ARK_OP_WINDOW_ATTN, "qkv must be (B,H,W,3*heads*D)", qkv, NULL);
     }
     if (window < 1 || shift < 0 || shift >= window || table->ndim != 2 || table->dims[0] != side * side ||
         table->dims[1] != heads) {
-        return misfit(
+        return ark__misfit(
             p, ARK_OP_WINDOW_ATTN, "the bias table must be ((2M-1)^2,heads), 0 <= shift < M", qkv, table);
     }
     bool padded = qkv->dims[1] % window || qkv->dims[2] % window;
-    if (padded ? !qkv_bias || !is_vector(qkv_bias, ark_last_dim(qkv)) : false) {
-        return misfit(
+    if (padded ? !qkv_bias || !ark__is_vector(qkv_bias, ark_last_dim(qkv)) : false) {
+        return ark__misfit(
             p, ARK_OP_WINDOW_ATTN, "a padded grid needs the bias (3C) of the qkv layer", qkv, qkv_bias);
     }
     int64_t dims[4] = {qkv->dims[0], qkv->dims[1], qkv->dims[2], qkv->dims[3] / 3};
     ark_tensor *in[3] = {qkv, table, padded ? qkv_bias : NULL};
-    ark_tensor *out = emit(p, ARK_OP_WINDOW_ATTN, 3, in, 0, qkv->dtype, 4, dims);
+    ark_tensor *out = ark__emit(p, ARK_OP_WINDOW_ATTN, 3, in, 0, qkv->dtype, 4, dims);
     if (out != &p->poison) {
-        last_node(p)->a.attn.heads = heads;
-        last_node(p)->a.attn.window = window;
-        last_node(p)->a.attn.shift = shift;
+        ark__last_node(p)->a.attn.heads = heads;
+        ark__last_node(p)->a.attn.window = window;
+        ark__last_node(p)->a.attn.shift = shift;
     }
     return out;
 }
 
+ark_tensor *ark_attention(ark_plan *p, ark_tensor *qkv, int heads) {
+    if (ark__poisoned(p, qkv)) {
+        return &p->poison;
+    }
+    if (qkv->ndim != 3 || heads < 1 || ark_last_dim(qkv) % (3 * (int64_t)heads)) {
+        return ark__misfit(p, ARK_OP_ATTENTION, "qkv must be (B,N,3*heads*D)", qkv, NULL);
+    }
+    int64_t dims[3] = {qkv->dims[0], qkv->dims[1], qkv->dims[2] / 3};
+    ark_tensor *out = ark__emit(p, ARK_OP_ATTENTION, 1, &qkv, 0, qkv->dtype, 3, dims);
+    if (out != &p->poison) {
+        ark__last_node(p)->a.attn.heads = heads;
+    }
+    return out;
+}
+
+ark_tensor *ark_token_embed(ark_plan *p, ark_tensor *x, ark_tensor *cls, ark_tensor *pos) {
+    if (ark__poisoned(p, x) || ark__poisoned(p, cls) || ark__poisoned(p, pos)) {
+        return &p->poison;
+    }
+    if (x->ndim != 4 || x->dtype != ARK_F32 || !ark__is_vector(cls, ark_last_dim(x))) {
+        return ark__misfit(p, ARK_OP_TOKEN_EMBED, "x (B,H,W,C) f32 needs a class token (C)", x, cls);
+    }
+    int64_t dims[3] = {x->dims[0], x->dims[1] * x->dims[2] + 1, x->dims[3]};
+    if (pos->ndim != 2 || pos->dims[0] != dims[1] || pos->dims[1] != dims[2]) {
+        return ark__misfit(p, ARK_OP_TOKEN_EMBED, "x (B,H,W,C) needs positions (H*W+1,C)", x, pos);
+    }
+    ark_tensor *in[3] = {x, cls, pos};
+    return ark__emit(p, ARK_OP_TOKEN_EMBED, 3, in, 0, ARK_F32, 3, dims);
+}
+
+static ark_tensor *token_slice(
+    ark_plan *p, ark_tensor *x, int64_t from, int64_t rows, int ndim, const int64_t *dims) {
+    if (x->ndim != 3 || from < 0 || rows < 1 || from + rows > x->dims[1]) {
+        return ark__misfit(
+            p, ARK_OP_TOKEN_SLICE, "needs tokens (B,N,C) that hold all rows asked for", x, NULL);
+    }
+    ark_tensor *out = ark__emit(p, ARK_OP_TOKEN_SLICE, 1, &x, 0, x->dtype, ndim, dims);
+    if (out != &p->poison) {
+        ark__last_node(p)->a.slice.from = from;
+    }
+    return out;
+}
+
+ark_tensor *ark_token_row(ark_plan *p, ark_tensor *x, int64_t from) {
+    if (ark__poisoned(p, x)) {
+        return &p->poison;
+    }
+    int64_t dims[2] = {x->dims[0], ark_last_dim(x)};
+    return token_slice(p, x, from, 1, 2, dims);
+}
+
+ark_tensor *ark_token_grid(ark_plan *p, ark_tensor *x, int64_t from, int64_t h, int64_t w) {
+    if (ark__poisoned(p, x)) {
+        return &p->poison;
+    }
+    int64_t dims[4] = {x->dims[0], h, w, ark_last_dim(x)};
+    return token_slice(p, x, from, h < 1 || w < 1 ? 0 : h * w, 4, dims);
+}
+
 ark_tensor *ark_patch_merge(ark_plan *p, ark_tensor *x) {
-    if (poisoned(p, x)) {
+    if (ark__poisoned(p, x)) {
         return &p->poison;
     }
     if (x->ndim != 4) {
-        return misfit(p, ARK_OP_PATCH_MERGE, "needs (B,H,W,C)", x, NULL);
+        return ark__misfit(p, ARK_OP_PATCH_MERGE, "needs (B,H,W,C)", x, NULL);
     }
     int64_t dims[4] = {x->dims[0], (x->dims[1] + 1) / 2, (x->dims[2] + 1) / 2, 4 * x->dims[3]};
-    return emit(p, ARK_OP_PATCH_MERGE, 1, &x, 0, x->dtype, 4, dims);
+    return ark__emit(p, ARK_OP_PATCH_MERGE, 1, &x, 0, x->dtype, 4, dims);
 }
 
 ark_tensor *ark_residual(ark_plan *p, ark_tensor *x, ark_tensor *h, float rate) {
-    if (poisoned(p, x) || poisoned(p, h)) {
+    if (ark__poisoned(p, x) || ark__poisoned(p, h)) {
         return &p->poison;
     }
-    if (!same_shape(x, h) || x->dtype != ARK_F32) {
-        return misfit(p, ARK_OP_RESIDUAL, "needs two equal shapes, the first f32", x, h);
+    if (!ark__same_shape(x, h) || x->dtype != ARK_F32) {
+        return ark__misfit(p, ARK_OP_RESIDUAL, "needs two equal shapes, the first f32", x, h);
     }
     if (!(rate >= 0 && rate < 1)) {
         return ark_plan_poison(p, ARK_ERR(ARK_EINVAL, "drop-path rate %g is outside [0,1)", (double)rate));
     }
     ark_tensor *in[2] = {x, h};
-    ark_tensor *out = emit(p, ARK_OP_RESIDUAL, 2, in, 0, ARK_F32, x->ndim, x->dims);
+    ark_tensor *out = ark__emit(p, ARK_OP_RESIDUAL, 2, in, 0, ARK_F32, x->ndim, x->dims);
     if (out != &p->poison) {
-        last_node(p)->a.residual.rate = rate;
+        ark__last_node(p)->a.residual.rate = rate;
     }
     return out;
 }
 
 ark_tensor *ark_avgpool(ark_plan *p, ark_tensor *x) {
-    if (poisoned(p, x)) {
+    if (ark__poisoned(p, x)) {
         return &p->poison;
     }
     if (x->ndim != 4 || x->dtype != ARK_F32) {
-        return misfit(p, ARK_OP_AVGPOOL, "needs (B,H,W,C) f32", x, NULL);
+        return ark__misfit(p, ARK_OP_AVGPOOL, "needs (B,H,W,C) f32", x, NULL);
     }
     int64_t dims[2] = {x->dims[0], x->dims[3]};
-    return emit(p, ARK_OP_AVGPOOL, 1, &x, 0, ARK_F32, 2, dims);
+    return ark__emit(p, ARK_OP_AVGPOOL, 1, &x, 0, ARK_F32, 2, dims);
 }
 
 static ark_tensor *loss(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in) {
     for (int i = 0; i < n_in; i++) {
-        if (poisoned(p, in[i])) {
+        if (ark__poisoned(p, in[i])) {
             return &p->poison;
         }
-        if (in[i]->ndim != 2 || in[i]->dtype != ARK_F32 || !same_shape(in[i], in[0])) {
-            return misfit(p, op, "needs equal shapes (B,K) f32", in[0], in[i]);
+        if (in[i]->ndim != 2 || in[i]->dtype != ARK_F32 || !ark__same_shape(in[i], in[0])) {
+            return ark__misfit(p, op, "needs equal shapes (B,K) f32", in[0], in[i]);
         }
     }
     int64_t one = 1;
-    ark_tensor *out = emit(p, op, n_in, in, ~1u, ARK_F32, 1, &one);
+    ark_tensor *out = ark__emit(p, op, n_in, in, ~1u, ARK_F32, 1, &one);
     out->scalar = true;
     return out;
 }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "core/ops.h"
 #include "core/plan_impl.h"
 
 #include <stdarg.h>
@@ -28,7 +29,7 @@ void ark_plan_free(ark_plan *p) {
     if (!p) {
         return;
     }
-    for (int i = 0; i < p->n_nodes; i++) {
+    for (int i = 0; i < p->n_nodes + p->n_fused; i++) {
         ark_node *n = p->nodes[i];
         if (i < p->prepared && p->dev->backend->kernels[n->op].release) {
             p->dev->backend->kernels[n->op].release(p->dev, n);
@@ -147,9 +148,18 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
         return &p->poison;
     }
     t->param = index;
-    t->needs_grad = true;
+    t->needs_grad = !p->watch;
     t->name = ark_strdup(name);
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
+}
+
+ark_tensor *ark_plan_buffer(ark_plan *p, const char *name, int64_t n, ark_init init) {
+    ark_tensor *t = ark_plan_param(p, name, 1, &n, init);
+    if (t != &p->poison) {
+        ark_params_set_buffer(p->store, t->param);
+        t->needs_grad = false;
+    }
+    return t;
 }
 
 void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in) {
@@ -195,6 +205,30 @@ void ark_plan_recompute(ark_plan *p) {
     p->recompute = true;
 }
 
+void ark_plan_watch(ark_plan *p) {
+    ARK_ASSERT(p->n_nodes == 0);
+    p->watch = true;
+}
+
+/* Zeros added to x have the gradient of x, and an input's gradient is kept. */
+ark_tensor *ark_plan_tap(ark_plan *p, ark_tensor *x) {
+    if (!p->watch || p->first_error != ARK_OK) {
+        return x;
+    }
+    p->tapped = ark_plan_output(p, x);
+    p->nudge = ark_plan_input(p, "nudge", x->ndim, x->dims, true);
+    return ark_residual(p, x, p->nudge, 0);
+}
+
+ark_status ark_plan_watched(const ark_plan *p, ark_tensor **tapped, ark_tensor **nudge) {
+    if (!p->tapped) {
+        return ARK_ERR(ARK_EINVAL, "nothing in this network is marked for explanations");
+    }
+    *tapped = p->tapped;
+    *nudge = p->nudge;
+    return ARK_OK;
+}
+
 ark_dtype ark_plan_cdt(const ark_plan *p) {
     return p->cdt;
 }
@@ -231,6 +265,9 @@ ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) {
     ARK_ASSERT(!p->dev);
     p->dev = dev;
     p->mode = mode;
+    if (mode == ARK_PLAN_INFER) {
+        ARK_TRY(ark__plan_fuse(p));
+    }
     ARK_TRY(ark__plan_schedule(p));
     ark__plan_lives(p);
     ARK_TRY(ark__plan_layout(p));

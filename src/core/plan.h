@@ -51,12 +51,27 @@ typedef struct ark_node {
             float eps;
         } layernorm;
         struct {
-            int heads, window, shift;
+            int heads, window, shift; /* of attention only heads */
         } attn;
         struct {
+            int64_t from; /* first token */
+        } slice;
+        struct {
             float rate;
-        } residual;
+        } residual; /* and layer_scale */
+        struct {
+            int stride, pad;
+            bool planar;
+        } conv; /* and dwconv, whose stride is 1 */
+        struct {
+            float eps, momentum;
+            bool relu;
+        } batchnorm;
     } a;
+    /* Of an INFER plan: nodes that this one does on its way out (core/fuse.c), and whose output is its own.
+     */
+    const struct ark_node *norm; /* batch norm by running statistics, or NULL */
+    ark_tensor *sum;             /* then relu(that + sum), or NULL; also the last of in */
     void *priv;
 } ark_node;
 
@@ -76,6 +91,9 @@ ark_tensor *ark_plan_input(ark_plan *p, const char *name, int ndim, const int64_
 /** Parameter of the store by its name, declared there on first use with the given shape (see
  * ark_params_declare). */
 ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_t *dims, ark_init init);
+/** Buffer of the store (see ark_params_set_buffer), a vector of n: kept and averaged like a parameter, but
+ * without gradient. */
+ark_tensor *ark_plan_buffer(ark_plan *p, const char *name, int64_t n, ark_init init);
 /** Details of a parameter that its shape does not tell; see ark_params_set_fan_in and
  * ark_params_set_file_shape. */
 void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in);
@@ -91,6 +109,15 @@ void ark_plan_segment_end(ark_plan *p);
 /** A TRAIN plan keeps of each segment only what other segments read; backward runs the segment forward again
  * before it walks it back. Same bits, less memory, more time. To be called before finish. */
 void ark_plan_recompute(ark_plan *p);
+/** To be called before recording: what is wanted is the gradient at the place that the builder marks with
+ * ark_plan_tap, and none of parameters. A TRAIN plan then keeps and walks back only what lies behind it. */
+void ark_plan_watch(ark_plan *p);
+/** Mark the place whose gradient explains an output (the layer that Grad-CAM looks at): x f32, of any shape.
+ * Returns what the builder goes on with: x itself unless the plan is watched. */
+ark_tensor *ark_plan_tap(ark_plan *p, ark_tensor *x);
+/** After recording: the tapped tensor, an output, and the tensor whose gradient (ark_run_read_grad) is its
+ * gradient; before each run zeros are to be written to the latter. ARK_EINVAL when nothing was tapped. */
+ark_status ark_plan_watched(const ark_plan *p, ark_tensor **tapped, ark_tensor **nudge) ARK_MUST_CHECK;
 /** Remember the first error of recording; the builder goes on. Returns a poison tensor. */
 ark_tensor *ark_plan_poison(ark_plan *p, ark_status st);
 /** ARK_OK, or the first error of recording, with its message restored. */
@@ -129,9 +156,10 @@ ark_status ark_space_check(const ark_space *s, const ark_plan *p) ARK_MUST_CHECK
 typedef struct ark_run {
     ark_space *space;
     ark_params *params;
-    ark_column weights;  /* which column the plan reads: ARK_COL_STUDENT or ARK_COL_TEACHER */
-    int batch;           /* 1..planned */
-    bool stochastic;     /* drop-path active (a flag of its own, not tied to gradients) */
+    ark_column weights; /* which column the plan reads: ARK_COL_STUDENT or ARK_COL_TEACHER */
+    int batch;          /* 1..planned */
+    bool stochastic;    /* drop-path active, batch norm by and into the statistics of the batch (a flag of its
+                            own, not tied to gradients) */
     uint64_t seed, step; /* keys of the drop-path draws */
 } ark_run;
 

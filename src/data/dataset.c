@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "data/pack_priv.h"
 
 #include <string.h>
 
@@ -13,6 +14,8 @@ static const size_t LIST_LIMIT = (size_t)1 << 30; /* bytes of a headerless list 
 
 void ark__dataset_clear(ark_dataset *d) {
     ark_free(d->name);
+    ark_free(d->data_dir);
+    ark_pack_unref(d->pack);
     for (int k = 0; d->classes && k < d->n_classes; k++) {
         ark_free(d->classes[k]);
     }
@@ -23,6 +26,7 @@ void ark__dataset_clear(ark_dataset *d) {
     ark_free(d->test_classes);
     ark_free(d->paths);
     ark_free(d->path_text);
+    ark_free(d->dir);
     ark_free(d->split);
     ark_free(d->labels);
     ark_free(d->patient);
@@ -43,24 +47,24 @@ static ark_status copy_name(const char *s, char **out) {
 /* Class names: the spec's, the positive one of a binary pair, or those of the label column. */
 static ark_status set_classes(const ark__spec *s, const ark__strset *found, ark_dataset *d) {
     bool pair = s->task == ARK_BINARY && s->label;
-    size_t n = pair ? 1 : s->classes ? ark__items(s->classes) : found->n;
+    size_t n = pair ? 1 : s->classes.items ? s->classes.n : found->n;
     ARK_TRY(ARK_NEW(&d->classes, n, "class names"));
     d->n_classes = (int)n;
     for (size_t k = 0; k < n; k++) {
-        const char *name = s->classes ? ark__item(s->classes, k + pair) : ark__strset_at(found, (uint32_t)k);
+        const char *name = s->classes.items ? s->classes.items[k + pair] : ark__strset_at(found, (uint32_t)k);
         ARK_TRY(copy_name(name, &d->classes[k]));
     }
-    n = ark__items(s->test_classes);
+    n = s->test_classes.n;
     if (n == 0) {
         return ARK_OK;
     }
     ARK_TRY(ARK_NEW(&d->test_classes, n, "class names"));
     d->n_test_classes = (int)n;
     for (size_t k = 0; k < n; k++) {
-        const char *name = ark__item(s->test_classes, k);
-        if (!s->classes && !ark__strset_has(found, name)) {
+        const char *name = s->test_classes.items[k];
+        if (!s->classes.items && !ark__strset_has(found, name)) {
             return ARK_ERR(ARK_EINVAL, "%s:%d: %s: test class '%s' is not in column '%s'", s->yaml->path,
-                s->test_classes->line, s->name, name, s->label);
+                s->test_classes.line, s->name, name, s->label);
         }
         ARK_TRY(copy_name(name, &d->test_classes[k]));
     }
@@ -82,8 +86,9 @@ static ark_status read_tables(const ark__spec *s, ark_csv **tables) {
                 "needs "
                 "train_list, val_list or test_list",
                 s->lists[i].path);
-        } else if (s->label || s->exclude) {
-            return ARK_ERR(ARK_EINVAL, "%s:%d: %s: '%s' needs CSV lists with a header, %s has none",
+        } else if ((s->label || s->exclude) && !s->labels_list) {
+            return ARK_ERR(ARK_EINVAL,
+                "%s:%d: %s: '%s' needs CSV lists with a header (or a labels_list), %s has none",
                 s->yaml->path, s->line, s->name, s->label ? "label" : "exclude", s->lists[i].path);
         }
     }
@@ -132,21 +137,36 @@ static ark_status read_text_list(ark__rows *r, const ark__list_spec *list) {
     char *text;
     size_t len;
     ARK_TRY(ark_file_read(list->path, LIST_LIMIT, &text, &len));
-    ark_status st = ark__list_rows(r, list->path, text, len, (ark_split)list->split);
+    ark__columns c;
+    ark_status st = ark__columns_find(r, NULL, list->split, &c);
+    if (st == ARK_OK) {
+        st = ark__list_rows(r, &c, list->path, text, len, (ark_split)list->split);
+    }
+    ark__columns_free(&c);
     ark_free(text);
     return st;
 }
 
+/* Why a list gave nothing. */
+static ark_status no_samples(const ark__rows *r, const ark__list_spec *list) {
+    const ark_dataset *d = r->d;
+    if (d->n_unlabelled && r->spec->labels_list) {
+        return ARK_ERR(
+            ARK_EFORMAT, "%s: no samples: none of its images is in %s", list->path, r->spec->labels_list);
+    }
+    return ARK_ERR(ARK_EFORMAT, "%s: no samples%s", list->path,
+        d->n_excluded + d->n_other_views ? ": all are excluded, or of other views" : "");
+}
+
 static ark_status read_rows(ark__rows *r, ark_csv *const *tables) {
-    ARK_TRY(ARK_NEW(&r->labels, (size_t)r->d->n_classes, "a row of labels"));
-    ARK_TRY(ARK_NEW(&r->path, (size_t)ARK__MAX_PATH + 1, "a path"));
+    ARK_TRY(ark__rows_begin(r));
     ARK_TRY(read_excluded(r));
     for (size_t i = 0; i < r->spec->n_lists; i++) {
         const ark__list_spec *list = &r->spec->lists[i];
         size_t before = r->d->n;
         ARK_TRY(tables[i] ? ark__csv_rows(r, tables[i], list->split) : read_text_list(r, list));
         if (r->d->n == before) {
-            return ARK_ERR(ARK_EFORMAT, "%s: no samples", list->path);
+            return no_samples(r, list);
         }
     }
     ARK_TRY(check_excludes(r));
@@ -155,6 +175,9 @@ static ark_status read_rows(ark__rows *r, ark_csv *const *tables) {
 
 static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_node *node, ark_dataset *d) {
     ark__spec spec;
+    if (ark_yaml_get(node, "pack")) {
+        return ark__pack_entry(y, name, node, d);
+    }
     ARK_TRY(ark__spec_read(y, name, node, &spec));
     ark_csv *tables[ARK_SPLIT_COUNT] = {NULL};
     ark__strset found = {0};
@@ -162,12 +185,20 @@ static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_n
     d->task = spec.task;
     d->uncertain = spec.uncertain;
     d->missing = spec.missing;
+    d->window = spec.window;
     ark_status st = copy_name(name, &d->name);
     if (st == ARK_OK) {
         st = read_tables(&spec, tables);
     }
-    if (st == ARK_OK && !spec.classes) {
-        st = ark__csv_classes(&spec, tables, spec.n_lists, &found);
+    if (st == ARK_OK && spec.labels_list) {
+        st = ark_csv_read(spec.labels_list, 0, &rows.labels_table);
+    }
+    if (st == ARK_OK && spec.metadata_list) {
+        st = ark_csv_read(spec.metadata_list, 0, &rows.metadata_table);
+    }
+    if (st == ARK_OK && !spec.classes.items) {
+        st = rows.labels_table ? ark__csv_classes(&spec, &rows.labels_table, 1, &found)
+                               : ark__csv_classes(&spec, tables, spec.n_lists, &found);
     }
     if (st == ARK_OK) {
         st = set_classes(&spec, &found, d);
@@ -180,6 +211,8 @@ static ark_status read_one(const ark_yaml *y, const char *name, const ark_yaml_n
     for (size_t i = 0; i < ARK_SPLIT_COUNT; i++) {
         ark_csv_free(tables[i]);
     }
+    d->data_dir = spec.data_dir; /* goes on with the dataset */
+    spec.data_dir = NULL;
     ark__spec_free(&spec);
     return st;
 }
@@ -222,6 +255,9 @@ static ark_status read_all(const ark_yaml *y, const char *const *names, size_t n
 }
 
 ark_status ark_datasets_read(const char *path, const char *const *names, size_t n_names, ark_datasets **out) {
+    if (ark_path_is_dir(path)) {
+        return ark__pack_datasets(path, names, n_names, out);
+    }
     ark_yaml *y;
     ARK_TRY(ark_yaml_read(path, &y));
     ark_datasets *d = NULL;
@@ -257,6 +293,11 @@ const ark_dataset *ark_datasets_find(const ark_datasets *d, const char *name) {
         }
     }
     return NULL;
+}
+
+const char *ark_dataset_image_name(const ark_dataset *d, size_t sample) {
+    size_t n = d->dir ? strlen(d->dir) : 0;
+    return d->paths[sample] + (n && !strncmp(d->paths[sample], d->dir, n) ? n : 0);
 }
 
 const char *ark_task_name(ark_task t) {

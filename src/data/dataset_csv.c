@@ -1,36 +1,16 @@
-/* CSV lists with a header. */
+/* CSV lists with a header: which column of which table says what. Reading a row: dataset_row.c. */
 #include "data/dataset_priv.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/str.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* Usual names of a column, best first, for when the YAML entry names none. */
-static const char *const image_names[] = {"path", "Path", "image_path", "image", "Image", "image_id",
-    "Image Index", "filename", "file", "dicom_id", NULL};
-static const char *const patient_names[] = {
-    "patient_id", "patient", "PatientID", "Patient ID", "patientId", "subject_id", NULL};
-static const char *const split_names[] = {"split", "Split", NULL};
-static const char *const sex_names[] = {"sex", "Sex", "Patient Sex", "Patient Gender", "gender", NULL};
-static const char *const age_names[] = {"age", "Age", "Patient Age", NULL};
-static const char *const view_names[] = {"view", "View", "View Position", "ViewPosition", "AP/PA", NULL};
-
-/* Columns of one table; -1 = not there. */
-typedef struct columns {
-    long image, patient, split, sex, age, view, label;
-    size_t *classes;  /* K, without a label column */
-    size_t *excludes; /* one per key of spec->exclude */
-} columns;
-
-static long usual(const ark_csv *t, const char *const *names) {
-    for (; *names; names++) {
-        long c = ark_csv_find(t, *names);
+static long usual(const ark_csv *t, ark__field field) {
+    for (const char *const *name = ark__usual_names[field]; t && *name; name++) {
+        long c = ark_csv_find(t, *name);
         if (c >= 0) {
             return c;
         }
@@ -38,20 +18,33 @@ static long usual(const ark_csv *t, const char *const *names) {
     return -1;
 }
 
-/* The named column, which must exist, or one of the usual names, which need not. */
-static ark_status pick(const ark_csv *t, const char *name, const char *const *names, long *out) {
-    if (!name) {
-        *out = usual(t, names);
-        return ARK_OK;
+/* Column of the image: the entry's, the preset's, a usual one. */
+static long image_column(const ark__spec *s, const ark_csv *t) {
+    if (s->image) {
+        return ark_csv_find(t, s->image);
     }
-    size_t c;
-    ARK_TRY(ark_csv_need(t, name, &c));
-    *out = (long)c;
-    return ARK_OK;
+    long c = s->preset && s->preset->image ? ark_csv_find(t, s->preset->image) : -1;
+    return c >= 0 ? c : usual(t, ARK__IMAGE);
 }
 
 long ark__csv_image_column(const ark__spec *s, const ark_csv *t) {
-    return s->image ? ark_csv_find(t, s->image) : usual(t, image_names);
+    long c = image_column(s, t);
+    return c >= 0 ? c : usual(t, ARK__IMAGE);
+}
+
+static bool same_text(const char *name, const char *text, size_t len) {
+    return strlen(name) == len && !strncmp(name, text, len);
+}
+
+static bool is_image_name(const ark__spec *s, const char *text, size_t len) {
+    if (s->image) {
+        return same_text(s->image, text, len);
+    }
+    bool found = s->preset && s->preset->image && same_text(s->preset->image, text, len);
+    for (const char *const *name = ark__usual_names[ARK__IMAGE]; *name && !found; name++) {
+        found = same_text(*name, text, len);
+    }
+    return found;
 }
 
 ark_status ark__is_csv(const ark__spec *s, const char *path, bool *out) {
@@ -70,14 +63,7 @@ ark_status ark__is_csv(const ark__spec *s, const char *path, bool *out) {
     while (*p && !*out) { /* a field that is the name of an image column */
         size_t n = strcspn(p, ",\r\n");
         bool quoted = n >= 2 && p[0] == '"' && p[n - 1] == '"';
-        const char *field = p + quoted;
-        size_t len = n - 2 * (size_t)quoted;
-        if (s->image) {
-            *out = strlen(s->image) == len && !strncmp(s->image, field, len);
-        }
-        for (size_t i = 0; !s->image && image_names[i] && !*out; i++) {
-            *out = strlen(image_names[i]) == len && !strncmp(image_names[i], field, len);
-        }
+        *out = is_image_name(s, p + quoted, n - 2 * (size_t)quoted);
         p += n + (p[n] == ',');
         if (*p == '\r' || *p == '\n') {
             break;
@@ -86,178 +72,228 @@ ark_status ark__is_csv(const ark__spec *s, const char *path, bool *out) {
     return ARK_OK;
 }
 
-static ark_status find_columns(const ark__rows *r, const ark_csv *t, int split, columns *c) {
+/* The first of the tables that has the column: the list, labels_list, metadata_list. */
+static ark__place place_of(const ark__columns *c, const char *name) {
+    for (int t = 0; t < ARK__TABLES; t++) {
+        long col = c->tables[t] ? ark_csv_find(c->tables[t], name) : -1;
+        if (col >= 0) {
+            return (ark__place){t, col};
+        }
+    }
+    return (ark__place){0, -1};
+}
+
+static ark_status need_place(const ark__columns *c, const char *name, ark__place *out) {
+    *out = place_of(c, name);
+    if (out->col >= 0) {
+        return ARK_OK;
+    }
+    size_t col;
+    for (int t = 0; t < ARK__TABLES; t++) {
+        if (c->tables[t]) { /* names the file and the nearest column */
+            return ark_csv_need(c->tables[t], name, &col);
+        }
+    }
+    return ARK_ERR(ARK_EFORMAT, "no list with a column '%s'", name);
+}
+
+/* The named column, which must exist, or one of the usual names, which need not. */
+static ark_status pick(const ark__columns *c, const char *name, ark__field field, ark__place *out) {
+    if (name) {
+        return need_place(c, name, out);
+    }
+    *out = (ark__place){0, -1};
+    for (int t = 0; t < ARK__TABLES && out->col < 0; t++) {
+        *out = (ark__place){t, usual(c->tables[t], field)};
+    }
+    return ARK_OK;
+}
+
+static ark_status find_views(const ark__spec *s, ark__columns *c) {
+    size_t asked = ark__items(s->view);
+    if (asked > ARK__MAX_VIEWS) {
+        return ARK_ERR(ARK_EINVAL, "%s:%d: %s: view: %zu columns, limit %d", s->yaml->path, s->view->line,
+            s->name, asked, ARK__MAX_VIEWS);
+    }
+    for (size_t i = 0; i < asked; i++) {
+        ARK_TRY(need_place(c, ark__item(s->view, i), &c->views[c->n_views++]));
+    }
+    for (int i = 0; i < 2 && !asked && s->preset && s->preset->views[i]; i++) {
+        ark__place p = place_of(c, s->preset->views[i]);
+        c->views[c->n_views] = p;
+        c->n_views += p.col >= 0;
+    }
+    if (!asked && c->n_views == 0) {
+        ARK_TRY(pick(c, NULL, ARK__VIEW, &c->views[0]));
+        c->n_views = c->views[0].col >= 0;
+    }
+    return ARK_OK;
+}
+
+/* Column of a class: its name, or a spelling that the entry or the preset knows for it. */
+static long class_column(const ark__spec *s, const ark_csv *t, const char *name) {
+    long col = ark_csv_find(t, name);
+    for (size_t i = 0; col < 0 && s->aliases && i < s->aliases->count; i++) {
+        col = strcmp(s->aliases->items[i]->text, name) ? -1 : ark_csv_find(t, s->aliases->keys[i]);
+    }
+    for (const char *const *p = s->preset ? s->preset->aliases : NULL; col < 0 && p && p[0]; p += 2) {
+        col = strcmp(p[1], name) ? -1 : ark_csv_find(t, p[0]);
+    }
+    return col;
+}
+
+static ark_status find_labels(const ark__rows *r, ark__columns *c) {
     const ark__spec *s = r->spec;
+    const ark_csv *t = c->tables[c->labels_from];
+    size_t col;
     c->label = -1;
-    ARK_TRY(pick(t, s->image, image_names, &c->image));
+    if (s->label) {
+        ARK_TRY(ark_csv_need(t, s->label, &col));
+        c->label = (long)col;
+        return ARK_OK;
+    }
+    c->label = s->preset && s->preset->label ? ark_csv_find(t, s->preset->label) : -1;
+    if (c->label >= 0) {
+        return ARK_OK;
+    }
+    ARK_TRY(ARK_NEW(&c->classes, (size_t)r->d->n_classes, "class columns"));
+    int found = 0;
+    for (int k = 0; k < r->d->n_classes; k++) {
+        c->classes[k] = class_column(s, t, r->d->classes[k]);
+        found += c->classes[k] >= 0;
+    }
+    c->label_by_path = found == 0 && s->label_in_path;
+    for (int k = 0; k < r->d->n_classes && !c->label_by_path; k++) {
+        if (c->classes[k] < 0) {
+            return ark_csv_need(t, r->d->classes[k], &col);
+        }
+    }
+    return ARK_OK;
+}
+
+/* Column of the list (NULL: headerless, the image's name) and of the joined table that must agree. */
+static ark_status find_key(
+    const ark__columns *c, int table, const char *key, const ark__spec *s, long *in_list, size_t *in_table) {
+    const ark_csv *list = c->tables[0], *t = c->tables[table];
+    *in_list = list ? c->image : -1;
+    if (list && key) {
+        size_t col;
+        ARK_TRY(ark_csv_need(list, key, &col));
+        *in_list = (long)col;
+    }
+    long col = key ? ark_csv_find(t, key) : image_column(s, t);
+    if (col < 0 && !key) {
+        return ARK_ERR(ARK_EFORMAT,
+            "%s: no column of image paths (path, image, image_id, ...): name it with "
+            "`labels_key` or `metadata_key`",
+            ark_csv_path(t));
+    }
+    if (col < 0) {
+        return ark_csv_need(t, key, in_table);
+    }
+    *in_table = (size_t)col;
+    return ARK_OK;
+}
+
+/* Rows of the joined tables, and of the list itself where several rows are about one image. */
+static ark_status find_joins(ark__rows *r, ark__columns *c) {
+    const ark__spec *s = r->spec;
+    size_t col = 0;
+    if (c->tables[ARK__FROM_LABELS]) {
+        ARK_TRY(find_key(c, ARK__FROM_LABELS, s->labels_key, s, &c->labels_key, &col));
+        ARK_TRY(ark__join_new(c->tables[ARK__FROM_LABELS], col, &c->by_labels));
+    } else if (s->votes != ARK_VOTES_NONE && c->tables[0]) {
+        ARK_TRY(ark__join_new(c->tables[0], (size_t)c->image, &c->by_labels));
+        ARK_TRY(ARK_NEW(&c->kept, ark_csv_rows(c->tables[0]), "rows that vote"));
+    }
+    if (c->tables[ARK__FROM_METADATA]) {
+        ARK_TRY(find_key(c, ARK__FROM_METADATA, s->metadata_key, s, &c->metadata_key, &col));
+        ARK_TRY(ark__join_new(c->tables[ARK__FROM_METADATA], col, &c->by_metadata));
+    }
+    return ARK_OK;
+}
+
+static ark_status find_in_list(const ark__rows *r, const ark_csv *t, int split, ark__columns *c) {
+    const ark__spec *s = r->spec;
+    size_t col;
+    if (s->image) {
+        ARK_TRY(ark_csv_need(t, s->image, &col));
+    }
+    c->image = image_column(s, t);
     if (c->image < 0) {
         return ARK_ERR(ARK_EFORMAT,
             "%s: no column of image paths (path, Path, image, image_id, ...): name it with `image:`",
             ark_csv_path(t));
     }
-    ARK_TRY(pick(t, s->patient, patient_names, &c->patient));
-    ARK_TRY(pick(t, s->sex, sex_names, &c->sex));
-    ARK_TRY(pick(t, s->age, age_names, &c->age));
-    ARK_TRY(pick(t, s->view, view_names, &c->view));
-    if (split < 0) {
-        ARK_TRY(pick(t, s->split, split_names, &c->split));
-        if (c->split < 0) {
-            return ARK_ERR(ARK_EFORMAT,
-                "%s: no column 'split': name it with `split:`, or give train_list, val_list and test_list",
-                ark_csv_path(t));
-        }
+    c->path = s->path;
+    if (!c->path && s->preset && s->preset->path &&
+        !strcmp(ark_csv_name(t, (size_t)c->image), s->preset->path_for)) {
+        c->path = s->preset->path;
     }
-    if (s->label) {
-        ARK_TRY(pick(t, s->label, NULL, &c->label));
-    } else {
-        ARK_TRY(ARK_NEW(&c->classes, (size_t)r->d->n_classes, "class columns"));
-        for (int k = 0; k < r->d->n_classes; k++) {
-            ARK_TRY(ark_csv_need(t, r->d->classes[k], &c->classes[k]));
-        }
+    if (c->path) {
+        ARK_TRY(ark__template_check(c->path, t));
+    }
+    if (split >= 0) {
+        return ARK_OK;
+    }
+    ARK_TRY(pick(c, s->split, ARK__SPLIT, &c->split));
+    if (c->split.col < 0 && s->hold_out[ARK_VAL] + s->hold_out[ARK_TEST] == 0) {
+        return ARK_ERR(ARK_EFORMAT,
+            "%s: no column 'split': name it with `split:`, give train_list, val_list and test_list, or "
+            "`hold_out:`",
+            ark_csv_path(t));
+    }
+    return ARK_OK;
+}
+
+ark_status ark__columns_find(ark__rows *r, const ark_csv *t, int split, ark__columns *c) {
+    const ark__spec *s = r->spec;
+    *c = (ark__columns){.tables = {t, r->labels_table, r->metadata_table},
+        .image = -1,
+        .split = {0, -1},
+        .label = -1,
+        .labels_from = r->labels_table ? ARK__FROM_LABELS : 0};
+    if (t) {
+        ARK_TRY(find_in_list(r, t, split, c));
+    }
+    c->patient = (ark__place){0, -1};
+    if (!s->patient_by_path) {
+        ARK_TRY(pick(c, s->patient, ARK__PATIENT, &c->patient));
+    }
+    ARK_TRY(pick(c, s->sex, ARK__SEX, &c->sex));
+    ARK_TRY(pick(c, s->age, ARK__AGE, &c->age));
+    ARK_TRY(find_views(s, c));
+    if (c->tables[c->labels_from]) {
+        ARK_TRY(find_labels(r, c));
     }
     if (s->exclude) {
         ARK_TRY(ARK_NEW(&c->excludes, s->exclude->count, "exclude columns"));
         for (size_t i = 0; i < s->exclude->count; i++) {
-            ARK_TRY(ark_csv_need(t, s->exclude->keys[i], &c->excludes[i]));
+            ARK_TRY(need_place(c, s->exclude->keys[i], &c->excludes[i]));
         }
     }
-    return ARK_OK;
+    return find_joins(r, c);
 }
 
-static ark_status bad_field(const ark_csv *t, size_t row, size_t col, const char *expected) {
-    return ARK_ERR(ARK_EFORMAT, "%s:%zu: column '%s': '%s' is not %s", ark_csv_path(t), ark_csv_line(t, row),
-        ark_csv_name(t, col), ark_csv_get(t, row, col), expected);
-}
-
-static const char *field_or_blank(const ark_csv *t, size_t row, long col) {
-    return col < 0 ? "" : ark_csv_get(t, row, (size_t)col);
-}
-
-static bool split_parse(const char *text, ark_split *out) {
-    static const struct {
-        const char *text;
-        ark_split split;
-    } words[] = {{"train", ARK_TRAIN}, {"val", ARK_VAL}, {"validate", ARK_VAL}, {"valid", ARK_VAL},
-        {"test", ARK_TEST}};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (!strcmp(text, words[i].text)) {
-            *out = words[i].split;
-            return true;
-        }
-    }
-    return false;
-}
-
-static char sex_parse(const char *s) {
-    if (!strcasecmp(s, "m") || !strcasecmp(s, "male")) {
-        return 'M';
-    }
-    return !strcasecmp(s, "f") || !strcasecmp(s, "female") ? 'F' : 0;
-}
-
-static char view_parse(const char *s) {
-    if (!strcmp(s, "PA") || !strcmp(s, "AP")) {
-        return s[0];
-    }
-    return !strcmp(s, "L") || !strcmp(s, "LL") || !strcasecmp(s, "lateral") ? 'L' : 0;
-}
-
-/* Years: blank, 61, 61.5, or DICOM's 061Y. */
-static bool age_parse(const char *s, float *out) {
-    char digits[32];
-    size_t n = strlen(s);
-    double v = NAN;
-    if (n >= sizeof digits) {
-        return false;
-    }
-    memcpy(digits, s, n + 1);
-    if (n > 1 && digits[n - 1] == 'Y') {
-        digits[n - 1] = '\0';
-    }
-    if (n && (!ark_parse_f64(digits, &v) || v < 0 || v > 1000)) {
-        return false;
-    }
-    *out = (float)v;
-    return true;
-}
-
-/* Does a value under `exclude` drop this row? Every value that occurs is remembered. */
-static bool is_excluded(const ark__rows *r, const ark_csv *t, size_t row, const columns *c) {
-    const ark_yaml_node *map = r->spec->exclude;
-    bool drop = false;
-    size_t at = 0;
-    for (size_t i = 0; map && i < map->count; i++) {
-        const char *text = ark_csv_get(t, row, c->excludes[i]);
-        for (size_t v = 0; v < ark__items(map->items[i]); v++, at++) {
-            if (!strcmp(text, ark__item(map->items[i], v))) {
-                r->exclude_used[at] = true;
-                drop = true;
-            }
-        }
-    }
-    return drop;
-}
-
-static ark_status read_labels(ark__rows *r, const ark_csv *t, size_t row, const columns *c) {
-    if (c->label < 0) {
-        for (int k = 0; k < r->d->n_classes; k++) {
-            if (!ark__label_parse(ark_csv_get(t, row, c->classes[k]), &r->labels[k])) {
-                return bad_field(t, row, c->classes[k], "a label (1, 0, -1 or blank)");
-            }
-        }
-        return ark__label_check(r, ark_csv_path(t), ark_csv_line(t, row));
-    }
-    const char *text = ark_csv_get(t, row, (size_t)c->label);
-    int index = -1;
-    if (text[0]) {
-        bool binary = r->spec->task == ARK_BINARY;
-        int k = binary ? 2 : r->d->n_classes;
-        for (index = 0; index < k; index++) {
-            if (!strcmp(text, binary ? ark__item(r->spec->classes, (size_t)index) : r->d->classes[index])) {
-                break;
-            }
-        }
-        if (index == k) {
-            return bad_field(t, row, (size_t)c->label, "one of the classes");
-        }
-    }
-    ark__label_class(r, index);
-    return ARK_OK;
-}
-
-static ark_status read_row(ark__rows *r, const ark_csv *t, size_t i, int split, const columns *c) {
-    if (is_excluded(r, t, i, c)) {
-        return ARK_OK;
-    }
-    ark__row row = {
-        .image = ark_csv_get(t, i, (size_t)c->image),
-        .patient = field_or_blank(t, i, c->patient),
-        .split = (ark_split)split,
-        .sex = sex_parse(field_or_blank(t, i, c->sex)),
-        .view = view_parse(field_or_blank(t, i, c->view)),
-        .labels = r->labels,
-    };
-    if (split < 0 && !split_parse(ark_csv_get(t, i, (size_t)c->split), &row.split)) {
-        return bad_field(t, i, (size_t)c->split, "a split (train, val or test)");
-    }
-    if (!age_parse(field_or_blank(t, i, c->age), &row.age)) {
-        return bad_field(t, i, (size_t)c->age, "an age in years");
-    }
-    ARK_TRY(read_labels(r, t, i, c));
-    return ark__rows_add(r, &row, ark_csv_path(t), ark_csv_line(t, i));
+void ark__columns_free(ark__columns *c) {
+    ark_free(c->classes);
+    ark_free(c->excludes);
+    ark_free(c->kept);
+    ark__join_free(&c->by_labels);
+    ark__join_free(&c->by_metadata);
+    *c = (ark__columns){0};
 }
 
 ark_status ark__csv_rows(ark__rows *r, const ark_csv *t, int split) {
-    columns c = {0};
-    ark_status st = find_columns(r, t, split, &c);
+    ark__columns c;
+    ark_status st = ark__columns_find(r, t, split, &c);
     if (st == ARK_OK) {
         st = ark__rows_reserve(r, ark_csv_rows(t));
     }
     for (size_t i = 0; st == ARK_OK && i < ark_csv_rows(t); i++) {
-        st = read_row(r, t, i, split, &c);
+        st = ark__csv_row(r, &c, i, split);
     }
-    ark_free(c.classes);
-    ark_free(c.excludes);
+    ark__columns_free(&c);
     return st;
 }
 

@@ -3,7 +3,8 @@
  *   00000001_000.png 0 1 0 0 0 0 0 0 0 0 0 0 0 0     ChestX-ray14: K numbers (or K+1, the last "no finding")
  *   CHNCXR_0001_0.png,0                              Shenzhen: K = 1
  *   0a1b-2c3d.png 2                                  RSNA: number of the class, or one-hot
- *   3 image.jpeg pneumonia cohen                     COVIDx: patient, image, class name, source */
+ *   3 image.jpeg pneumonia cohen                     COVIDx: patient, image, class name, source
+ *   00000001_000.png                                 a name: labels_list or label_in_path has the label */
 #include "data/dataset_priv.h"
 
 #include "base/err.h"
@@ -116,21 +117,30 @@ static bool read_words(ark__rows *r, char *line, ark__row *row) {
     return false;
 }
 
-static ark_status read_line(ark__rows *r, char *text, ark_split split, const char *file, size_t line) {
+static ark_status read_line(
+    ark__rows *r, const ark__columns *c, char *text, ark_split split, const char *file, size_t line) {
     char *at[ARK__MAX_CLASSES + 2];
     ark__row row = {.image = text, .patient = "", .split = split, .age = NAN, .labels = r->labels};
-    if (!read_words(r, text, &row)) {
+    bool named = c->tables[ARK__FROM_LABELS] != NULL; /* the lines say which images, and no more */
+    if (!named && !read_words(r, text, &row)) {
         size_t n = cut_numbers(text, at, ARK__MAX_CLASSES + 2);
-        if (n == 0) {
+        named = n == 0 && r->spec->label_in_path;
+        if (n == 0 && !named) {
             return ARK_ERR(ARK_EFORMAT, "%s:%zu: expected an image name and %d labels, got '%.60s'", file,
                 line, r->d->n_classes, text);
         }
-        ARK_TRY(read_numbers(r, at, n, file, line));
+        if (n) {
+            ARK_TRY(read_numbers(r, at, n, file, line));
+        }
     }
-    return ark__rows_add(r, &row, file, line);
+    if (c->tables[ARK__FROM_LABELS]) {
+        cut_numbers(text, at, ARK__MAX_CLASSES + 2); /* labels of another source are passed over */
+    }
+    return ark__list_row(r, c, &row, !named, file, line);
 }
 
-ark_status ark__list_rows(ark__rows *r, const char *path, char *text, size_t len, ark_split split) {
+ark_status ark__list_rows(
+    ark__rows *r, const ark__columns *c, const char *path, char *text, size_t len, ark_split split) {
     if (memchr(text, '\0', len)) {
         return ARK_ERR(ARK_EFORMAT, "%s: a NUL byte, not a text file", path);
     }
@@ -147,7 +157,7 @@ ark_status ark__list_rows(ark__rows *r, const char *path, char *text, size_t len
         }
         *end = '\0';
         if (end > p) { /* blank lines are passed over */
-            ARK_TRY(read_line(r, p, split, path, line));
+            ARK_TRY(read_line(r, c, p, split, path, line));
         }
         p = next;
     }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "base/str.h"
 
 #include <math.h>
 #include <string.h>
@@ -40,6 +41,33 @@ static ark_status resize_all(ark__rows *r, size_t n) {
     return ARK_OK;
 }
 
+/* data_dir with one slash at its end; "./x.png" says no more than "x.png". */
+static ark_status set_dir(const char *data_dir, char **out) {
+    size_t n = strlen(data_dir);
+    while (n > 1 && data_dir[n - 1] == '/') {
+        n--;
+    }
+    if (n == 1 && data_dir[0] == '.') {
+        n = 0;
+    }
+    ARK_TRY(ARK_NEW(out, n + 2, "a path"));
+    memcpy(*out, data_dir, n);
+    if (n && data_dir[n - 1] != '/') {
+        (*out)[n] = '/';
+    }
+    return ARK_OK;
+}
+
+ark_status ark__rows_begin(ark__rows *r) {
+    size_t K = (size_t)r->d->n_classes;
+    ARK_TRY(set_dir(r->spec->data_dir, &r->d->dir));
+    ARK_TRY(ARK_NEW(&r->labels, K, "a row of labels"));
+    ARK_TRY(ARK_NEW(&r->first, K, "a row of labels"));
+    ARK_TRY(ARK_NEW(&r->votes, 3 * K, "votes"));
+    ARK_TRY(ARK_NEW(&r->path, (size_t)ARK__MAX_PATH + 1, "a path"));
+    return ARK_NEW(&r->image, (size_t)ARK__MAX_PATH + 1, "a path");
+}
+
 ark_status ark__rows_reserve(ark__rows *r, size_t more) {
     if (more > ARK__MAX_SAMPLES - r->d->n) {
         return ARK_ERR(ARK_EFORMAT, "%s: more than %d samples", r->spec->name, ARK__MAX_SAMPLES);
@@ -47,31 +75,37 @@ ark_status ark__rows_reserve(ark__rows *r, size_t more) {
     return resize_all(r, r->d->n + more);
 }
 
-/* data_dir/image + suffix into r->path. */
-static ark_status full_path(ark__rows *r, const char *image, const char *file, size_t line, size_t *len) {
-    size_t n_image = strlen(image), n_suffix = strlen(r->spec->suffix);
-    size_t n_dir = image[0] == '/' ? 0 : strlen(r->spec->data_dir);
+/* Does a file name end like one: a dot and up to five letters and digits? */
+static bool has_extension(const char *image) {
+    const char *dot = strrchr(ark_path_base(image), '.');
+    size_t n = dot ? strspn(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") : 0;
+    return n >= 1 && n <= 5 && dot[n + 1] == '\0';
+}
+
+/* data_dir/subdir/image + suffix into r->path. */
+static ark_status full_path(ark__rows *r, const ark__row *row, const char *file, size_t line, size_t *len) {
+    const char *image = row->image, *sub = r->spec->subdirs[row->split];
+    const char *suffix = r->spec->suffix_if_bare && has_extension(image) ? "" : r->spec->suffix;
+    size_t n_image = strlen(image), n_suffix = strlen(suffix);
+    size_t n_dir = image[0] == '/' ? 0 : strlen(r->d->dir);
+    size_t n_sub = sub && image[0] != '/' ? strlen(sub) : 0;
     if (n_image == 0) {
         return ARK_ERR(ARK_EFORMAT, "%s:%zu: no image name", file, line);
     }
-    while (n_dir > 1 && r->spec->data_dir[n_dir - 1] == '/') {
-        n_dir--;
-    }
-    if (n_image > ARK__MAX_PATH || n_dir + 1 + n_image + n_suffix > ARK__MAX_PATH) {
+    if (n_image > ARK__MAX_PATH || n_dir + n_sub + 1 + n_image + n_suffix > ARK__MAX_PATH) {
         return ARK_ERR(ARK_EFORMAT, "%s:%zu: image path of %zu bytes, limit %d", file, line,
-            n_dir + 1 + n_image + n_suffix, ARK__MAX_PATH);
+            n_dir + n_sub + 1 + n_image + n_suffix, ARK__MAX_PATH);
     }
     char *p = r->path;
-    if (n_dir == 1 && r->spec->data_dir[0] == '.') { /* "./x.png" says no more than "x.png" */
-        n_dir = 0;
-    }
-    memcpy(p, r->spec->data_dir, n_dir);
+    memcpy(p, r->d->dir, n_dir);
     p += n_dir;
-    if (n_dir && p[-1] != '/') {
+    if (n_sub) {
+        memcpy(p, sub, n_sub);
+        p += n_sub;
         *p++ = '/';
     }
     memcpy(p, image, n_image);
-    memcpy(p + n_image, r->spec->suffix, n_suffix + 1);
+    memcpy(p + n_image, suffix, n_suffix + 1);
     *len = (size_t)(p - r->path) + n_image + n_suffix;
     return ARK_OK;
 }
@@ -88,18 +122,60 @@ static ark_status add_text(ark__rows *r, const char *s, size_t len, size_t *at) 
     return ARK_OK;
 }
 
-ark_status ark__rows_add(ark__rows *r, const ark__row *row, const char *file, size_t line) {
+/* Split of a training row after hold_out: a uniform draw that depends on the patient's id alone, so that an
+ * image more or less in the list moves no other. FNV-1a, finished as splitmix64. */
+static ark_split hold_out(const ark__spec *s, const char *id) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *id; id++) {
+        h = (h ^ (unsigned char)*id) * 0x100000001b3u;
+    }
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+    h ^= h >> 31;
+    double percent = (double)(h >> 11) * (100.0 / 9007199254740992.0);
+    return percent < s->hold_out[ARK_TEST]                          ? ARK_TEST
+           : percent < s->hold_out[ARK_TEST] + s->hold_out[ARK_VAL] ? ARK_VAL
+                                                                    : ARK_TRAIN;
+}
+
+/* The patient's id: as the list has it, or out of the path; "" when neither tells. May use r->path. */
+static const char *patient_of(ark__rows *r, const ark__row *row) {
+    const ark__spec *s = r->spec;
+    const char *at;
+    size_t n = 0;
+    if (s->patient_in_path && (s->patient_by_path || !row->patient[0])) {
+        n = ark__pattern_find(s->patient_in_path, row->image, &at);
+    }
+    if (n == 0 || n > ARK__MAX_PATH) {
+        return s->patient_by_path ? "" : row->patient;
+    }
+    memcpy(r->path, at, n);
+    r->path[n] = '\0';
+    return r->path;
+}
+
+ark_status ark__rows_add(ark__rows *r, const ark__row *given, const char *file, size_t line) {
     ark_dataset *d = r->d;
+    ark__row copy = *given, *row = &copy;
     if (ark__strset_has(&r->excluded, row->image)) {
+        d->n_excluded++;
+        return ARK_OK;
+    }
+    if (!(r->spec->views & ark__view_bit(row->view))) {
+        d->n_other_views++;
         return ARK_OK;
     }
     ARK_ASSERT(d->n < r->cap);
     size_t len = 0, i = d->n, k = (size_t)d->n_classes;
-    ARK_TRY(full_path(r, row->image, file, line, &len));
+    const char *id = patient_of(r, row);
     uint32_t patient = NO_PATIENT;
-    if (row->patient[0]) {
-        ARK_TRY(ark__strset_add(&r->patients, row->patient, &patient));
+    if (id[0]) {
+        ARK_TRY(ark__strset_add(&r->patients, id, &patient));
     }
+    if (row->split == ARK_TRAIN && r->spec->hold_out[ARK_VAL] + r->spec->hold_out[ARK_TEST] > 0) {
+        row->split = hold_out(r->spec, id[0] ? id : row->image);
+    }
+    ARK_TRY(full_path(r, row, file, line, &len));
     ARK_TRY(add_text(r, r->path, len, &r->path_at[i]));
     d->split[i] = (uint8_t)row->split;
     memcpy(d->labels + i * k, row->labels, k * sizeof(float));
@@ -147,6 +223,11 @@ void ark__rows_free(ark__rows *r) {
     ark_free(r->exclude_used);
     ark_free(r->labels);
     ark_free(r->path);
+    ark_free(r->image);
+    ark_free(r->first);
+    ark_free(r->votes);
+    ark_csv_free(r->labels_table);
+    ark_csv_free(r->metadata_table);
     *r = (ark__rows){0};
 }
 

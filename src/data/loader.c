@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "data/pack.h"
 
 #include <signal.h>
 #include <string.h>
@@ -191,6 +192,7 @@ static ark_status count_samples(const ark_loader *l, const ark_pass *p, size_t *
                     column, l->opts.width);
             }
         }
+        ARK_TRY(ark_dataset_fits(s->data, &l->opts.pre));
         total += s->data->rows_n[s->split];
     }
     if (total == 0 || total > UINT32_MAX) {
@@ -353,17 +355,33 @@ double ark_loader_wait_s(const ark_loader *l) {
     return l->ring.wait_s; /* written by the thread that calls ark_loader_next alone */
 }
 
-ark_status ark_load_plain(
-    const char *path, const ark_preproc *pre, const ark_image_limits *limits, float *out) {
+static ark_status render_plain(const ark_preproc *pre, const ark_image *im, float *out) {
     ark_viewer *v;
     ARK_TRY(ark_viewer_new(pre, &v));
-    ark_image im;
-    ark_status st = ark_image_read(path, limits, &im);
-    if (st == ARK_OK) {
-        ark_image_to8(&im);
-        st = ark_viewer_plain(v, &im, out);
-        ark_image_free(&im);
-    }
+    ark_status st = ark_viewer_plain(v, im, out);
     ark_viewer_free(v);
+    return st;
+}
+
+ark_status ark_load_plain(
+    const char *path, const ark_preproc *pre, const ark_image_limits *limits, float *out) {
+    ark_image im;
+    ARK_TRY(ark_image_read8(path, limits, NULL, NULL, &im));
+    ark_status st = render_plain(pre, &im, out);
+    ark_image_free(&im);
+    return st;
+}
+
+ark_status ark_load_view(
+    const char *path, const ark_preproc *pre, bool frontal, ark_image_info *info, float *out) {
+    ark_image im;
+    ARK_TRY(ark_image_read8(path, NULL, NULL, info, &im));
+    ark_status st = ARK_OK;
+    if (frontal && (info->view == 'L' || info->view == 'O')) {
+        st = ARK_ERR(ARK_EFORMAT, "%s: %s (view position %s), expected PA or AP", path,
+            info->view == 'L' ? "a lateral view" : "not a frontal view", info->view_position);
+    }
+    st = st ? st : render_plain(pre, &im, out);
+    ark_image_free(&im);
     return st;
 }

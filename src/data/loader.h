@@ -92,5 +92,9 @@ double ark_loader_wait_s(const ark_loader *l);
 /** One image as a test view, for predict and embed: reads path, fills out (3,S,S) with the plain resize. */
 ark_status ark_load_plain(
     const char *path, const ark_preproc *pre, const ark_image_limits *limits, float *out) ARK_MUST_CHECK;
+/** The same, with what is known about the image. frontal: ARK_EFORMAT for a DICOM file whose view is neither
+ * PA nor AP nor unknown. */
+ark_status ark_load_view(
+    const char *path, const ark_preproc *pre, bool frontal, ark_image_info *info, float *out) ARK_MUST_CHECK;
 
 #endif

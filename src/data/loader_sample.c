@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "data/labels.h"
+#include "data/pack.h"
 
 #include <stdio.h>
 
@@ -27,9 +28,10 @@ static ark_status read_image(
     if (l->cache && ark__image_cache_get(l->cache, s->id, sample, im)) {
         return ARK_OK;
     }
-    ARK_TRY(ark_image_read(s->data->paths[sample], &l->opts.limits, im));
-    ark_image_to8(im);
-    *owned = !(l->cache && ark__image_cache_put(l->cache, s->id, sample, im));
+    ARK_TRY(ark_dataset_image(s->data, sample, &l->opts.limits, im, owned));
+    if (*owned && l->cache) {
+        *owned = !ark__image_cache_put(l->cache, s->id, sample, im);
+    }
     return ARK_OK;
 }
 

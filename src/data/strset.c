@@ -103,8 +103,13 @@ ark_status ark__strset_add(ark__strset *set, const char *s, uint32_t *id) {
     return ARK_OK;
 }
 
+uint32_t ark__strset_find(const ark__strset *set, const char *s) {
+    uint32_t slot = set->n ? set->slots[slot_of(set, s, hash_of(set->key, s))] : 0;
+    return slot ? slot - 1 : UINT32_MAX;
+}
+
 bool ark__strset_has(const ark__strset *set, const char *s) {
-    return set->n && set->slots[slot_of(set, s, hash_of(set->key, s))] != 0;
+    return ark__strset_find(set, s) != UINT32_MAX;
 }
 
 const char *ark__strset_at(const ark__strset *set, uint32_t id) {

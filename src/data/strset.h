@@ -26,6 +26,8 @@ typedef struct ark__strset {
 /** Number of s, added (copied) when it is not there yet. ARK_ENOMEM, or ARK_EFORMAT past 2^31 strings. */
 ark_status ark__strset_add(ark__strset *set, const char *s, uint32_t *id) ARK_MUST_CHECK;
 bool ark__strset_has(const ark__strset *set, const char *s);
+/** Number of s, or UINT32_MAX when it is not there. */
+uint32_t ark__strset_find(const ark__strset *set, const char *s);
 /** String by number; valid until the next add. */
 const char *ark__strset_at(const ark__strset *set, uint32_t id);
 void ark__strset_free(ark__strset *set);

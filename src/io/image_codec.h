@@ -4,10 +4,11 @@
 
 #include "io/image.h"
 
-/** A decoder: bytes are known to begin with its signature, limits is not NULL. */
-typedef ark_status ark_image_decoder(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out);
-ark_image_decoder ark_png_decode, ark_jpeg_decode;
+/** A decoder: bytes are known to begin with its signature, limits is not NULL. Of info (NULL = not wanted),
+ * which says 8-bit grey, it changes depth and photometric where that is not so. */
+typedef ark_status ark_image_decoder(const void *bytes, size_t n, const char *name,
+    const ark_image_limits *limits, ark_image_info *info, ark_image *out);
+ark_image_decoder ark_png_decode, ark_jpeg_decode, ark_tiff_decode;
 
 /** Refuse what the header declares before anything is allocated for it: ARK_EFORMAT with both numbers. */
 ark_status ark_image_check_size(

@@ -144,8 +144,8 @@ static bool succeeds(decoder *d, const void *bytes, size_t n, const ark_image_li
     return true;
 }
 
-ark_status ark_jpeg_decode(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) {
+ark_status ark_jpeg_decode(const void *bytes, size_t n, const char *name, const ark_image_limits *limits,
+    ark_image_info *info, ark_image *out) {
     decoder d = {.failure.name = name};
     d.jpeg.err = jpeg_std_error(&d.errors);
     d.jpeg.client_data = &d.failure;
@@ -153,6 +153,9 @@ ark_status ark_jpeg_decode(
     d.errors.emit_message = on_message;
     d.progress.progress_monitor = on_progress;
     bool ok = succeeds(&d, bytes, n, limits);
+    if (info && d.jpeg.num_components > 1) {
+        info->photometric = "colour";
+    }
     jpeg_destroy_decompress(&d.jpeg);
     ark_free(d.block);
     if (!ok) {
@@ -163,17 +166,51 @@ ark_status ark_jpeg_decode(
     return ARK_OK;
 }
 
+/* OUTPUT: bytes handed over at a time. */
+enum { OUTPUT = 16384 };
+
 typedef struct encoder {
     failure failure;
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
+    struct jpeg_destination_mgr to;
+    ark_buf *out;
+    JOCTET block[OUTPUT];
 } encoder;
 
+static encoder *encoder_of(j_compress_ptr j) {
+    failure *f = j->client_data; /* its first member */
+    return (encoder *)f;
+}
+
+static void fill_from_start(j_compress_ptr j) {
+    encoder *e = encoder_of(j);
+    e->to.next_output_byte = e->block;
+    e->to.free_in_buffer = OUTPUT;
+}
+
+static void hand_over(encoder *e, size_t n) {
+    e->failure.status = ark_buf_add(e->out, e->block, n);
+    if (e->failure.status != ARK_OK) {
+        longjmp(e->failure.jump, 1);
+    }
+}
+
+static boolean block_full(j_compress_ptr j) {
+    hand_over(encoder_of(j), OUTPUT);
+    fill_from_start(j);
+    return TRUE;
+}
+
+static void block_last(j_compress_ptr j) {
+    hand_over(encoder_of(j), OUTPUT - encoder_of(j)->to.free_in_buffer);
+}
+
 /* Everything that may jump. */
-static void encode(encoder *e, FILE *to, int width, int height, const uint8_t *px, int quality) {
+static void encode(encoder *e, int width, int height, const uint8_t *px, int quality) {
     struct jpeg_compress_struct *j = &e->jpeg;
-    jpeg_create_compress(j);
-    jpeg_stdio_dest(j, to);
+    jpeg_create_compress(j); /* keeps client_data */
+    j->dest = &e->to;
     j->image_width = (JDIMENSION)width;
     j->image_height = (JDIMENSION)height;
     j->input_components = 1;
@@ -189,31 +226,43 @@ static void encode(encoder *e, FILE *to, int width, int height, const uint8_t *p
     jpeg_finish_compress(j);
 }
 
-static bool encodes(encoder *e, FILE *to, int width, int height, const uint8_t *px, int quality) {
+static bool encodes(encoder *e, int width, int height, const uint8_t *px, int quality) {
     if (setjmp(e->failure.jump) != 0) {
         return false;
     }
-    encode(e, to, width, height, px, quality);
+    encode(e, width, height, px, quality);
     return true;
 }
 
-ark_status ark_jpeg_write(const char *path, int width, int height, const uint8_t *px, int quality) {
+ark_status ark_jpeg_encode(
+    const char *name, int width, int height, const uint8_t *px, int quality, ark_buf *out) {
     if (width <= 0 || height <= 0 || quality < 1 || quality > 100) {
         return ARK_ERR(
-            ARK_EINVAL, "%s: cannot write %d x %d pixels at quality %d", path, width, height, quality);
+            ARK_EINVAL, "%s: cannot write %d x %d pixels at quality %d", name, width, height, quality);
     }
-    ark_writer w;
-    ARK_TRY(ark_writer_open(&w, path));
-    w.no_sync = true;
-    encoder e = {.failure.name = path};
+    encoder e = {.failure.name = name, .out = out};
+    e.to = (struct jpeg_destination_mgr){.init_destination = fill_from_start,
+        .empty_output_buffer = block_full,
+        .term_destination = block_last};
     e.jpeg.err = jpeg_std_error(&e.errors);
     e.jpeg.client_data = &e.failure;
     e.errors.error_exit = fail;
-    bool ok = encodes(&e, w.f, width, height, px, quality);
+    bool ok = encodes(&e, width, height, px, quality);
     jpeg_destroy_compress(&e.jpeg);
-    if (!ok) {
-        ark_writer_abort(&w);
-        return e.failure.status;
+    return ok ? ARK_OK : e.failure.status;
+}
+
+ark_status ark_jpeg_write(const char *path, int width, int height, const uint8_t *px, int quality) {
+    ark_buf file;
+    ark_buf_init(&file, SIZE_MAX / 2);
+    ark_status st = ark_jpeg_encode(path, width, height, px, quality, &file);
+    ark_writer w;
+    st = st ? st : ark_writer_open(&w, path);
+    if (st == ARK_OK) {
+        w.no_sync = true;
+        ark_writer_put(&w, file.data, file.len);
+        st = ark_writer_commit(&w);
     }
-    return ark_writer_commit(&w);
+    ark_buf_free(&file);
+    return st;
 }

@@ -139,8 +139,18 @@ static ark_status decode(spng_ctx *ctx, const void *file, size_t n, const char *
     return code ? png_error(name, code) : ARK_OK;
 }
 
-ark_status ark_png_decode(
-    const void *bytes, size_t n, const char *name, const ark_image_limits *limits, ark_image *out) {
+static void tell(spng_ctx *ctx, ark_image_info *info) {
+    struct spng_ihdr h;
+    if (info && !spng_get_ihdr(ctx, &h)) {
+        bool grey =
+            h.color_type == SPNG_COLOR_TYPE_GRAYSCALE || h.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
+        info->depth = h.bit_depth;
+        info->photometric = grey ? "grey" : "colour";
+    }
+}
+
+ark_status ark_png_decode(const void *bytes, size_t n, const char *name, const ark_image_limits *limits,
+    ark_image_info *info, ark_image *out) {
     ark_image im = {0};
     ark_status st;
     spng_ctx *ctx = new_context(0);
@@ -149,6 +159,7 @@ ark_status ark_png_decode(
     }
     int code = spng_set_png_buffer(ctx, bytes, n);
     st = code ? png_error(name, code) : decode(ctx, bytes, n, name, limits, &im);
+    tell(ctx, info);
     spng_ctx_free(ctx);
     if (st != ARK_OK) {
         ark_image_free(&im);
@@ -167,16 +178,17 @@ static ark_status write_unsynced(const char *path, const void *bytes, size_t n) 
     return ark_writer_commit(&w);
 }
 
-ark_status ark_png_write(const char *path, int width, int height, int channels, const uint8_t *px) {
+ark_status ark_png_encode(
+    const char *name, int width, int height, int channels, const uint8_t *px, ark_buf *out) {
     size_t bytes, n;
     if (width <= 0 || height <= 0 || (channels != 1 && channels != 3) ||
         ark_mul((size_t)width, (size_t)height, &bytes) || ark_mul(bytes, (size_t)channels, &bytes)) {
         return ARK_ERR(
-            ARK_EINVAL, "%s: cannot write %d x %d pixels of %d channels", path, width, height, channels);
+            ARK_EINVAL, "%s: cannot write %d x %d pixels of %d channels", name, width, height, channels);
     }
     spng_ctx *ctx = new_context(SPNG_CTX_ENCODER);
     if (!ctx) {
-        return ARK_ERR(ARK_ENOMEM, "%s: out of memory", path);
+        return ARK_ERR(ARK_ENOMEM, "%s: out of memory", name);
     }
     struct spng_ihdr h = {.width = (uint32_t)width,
         .height = (uint32_t)height,
@@ -200,8 +212,17 @@ ark_status ark_png_write(const char *path, int width, int height, int channels, 
     if (!code) {
         file = spng_get_png_buffer(ctx, &n, &code);
     }
-    ark_status st = code ? png_error(path, code) : write_unsynced(path, file, n);
+    ark_status st = code ? png_error(name, code) : ark_buf_add(out, file, n);
     ark_free(file);
     spng_ctx_free(ctx);
+    return st;
+}
+
+ark_status ark_png_write(const char *path, int width, int height, int channels, const uint8_t *px) {
+    ark_buf file;
+    ark_buf_init(&file, SIZE_MAX / 2);
+    ark_status st = ark_png_encode(path, width, height, channels, px, &file);
+    st = st ? st : write_unsynced(path, file.data, file.len);
+    ark_buf_free(&file);
     return st;
 }

@@ -6,6 +6,10 @@
 
 static const ark_encoder *const families[] = {
     &ark_encoder_swin,
+    &ark_encoder_vit,
+    &ark_encoder_convnext,
+    &ark_encoder_resnet,
+    &ark_encoder_densenet,
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
@@ -33,5 +37,5 @@ ark_tensor *ark_encode(
         return x;
     }
     ark_plan_label(p, "pool");
-    return ark_avgpool(p, x);
+    return ark_avgpool(p, ark_plan_tap(p, x));
 }

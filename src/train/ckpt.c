@@ -122,9 +122,9 @@ static ark_status read_position(const json_t *o, const char *path, ark_position 
 /* Keys that may differ between a run and its continuation: they change speed, output or
  * length, not a step. */
 static bool may_change(const char *key) {
-    static const char *const free_keys[] = {"data.config", "data.workers", "data.ring", "data.cache_mb",
-        "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps", "train.backend",
-        "train.recompute", "model.init"};
+    static const char *const free_keys[] = {"data.config", "data.exclusions", "data.workers", "data.ring",
+        "data.cache_mb", "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps",
+        "train.backend", "train.recompute", "model.init"};
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++) {
         if (!strcmp(key, free_keys[i])) {
             return true;

@@ -26,11 +26,11 @@ typedef enum ark_schedule {
 
 typedef struct ark_train_config {
     /* data */
-    char *data_config;
+    char *data_config, *exclusions;
     char *datasets; /* names joined by ',' ; "" = all of the file, in its order */
     int64_t on_bad, workers, ring, cache_mb;
     /* model */
-    char *arch, *init;
+    char *arch, *init, *init_key;
     int64_t projector, projector_dim;
     double drop_path;
     /* preprocess */

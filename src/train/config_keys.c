@@ -20,8 +20,10 @@ static const char *const missings[] = {"dataset", "mask", "zero", NULL};
 #include "train/key_rows.inc"
 
 static const ark_key keys[] = {
-    PATH("data.config", data_config, "dataset YAML file"),
+    PATH("data.config", data_config, "dataset YAML file, or the folder of a pack"),
     LIST("data.datasets", datasets, "datasets in cyclic order; empty = all of the file"),
+    PATH("data.exclusions", exclusions,
+        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     WORD("data.on_bad_sample", on_bad, "fail", off_on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", workers, "2", 1, 256, "loader threads"),
@@ -38,6 +40,8 @@ static const ark_key keys[] = {
     INT("model.projector_dim", projector_dim, "1376", 1, 65536, "width of the projected features"),
     REAL("model.drop_path", drop_path, "0.1", 0, 0.9, "largest stochastic-depth rate of the student"),
     PATH("model.init", init, "weight file whose encoder starts the run; empty = timm's initialisation"),
+    TEXT("model.init_key", init_key, "",
+        "which weights of a .pth; empty = teacher, else state_dict, model, ..."),
 
     INT("preprocess.resize_px", resize_px, "0", 0, 4096, "side before a crop; 0 = 8/7 of the input side"),
     WORD("preprocess.filter", filter, "bilinear", filters, "resampling filter"),

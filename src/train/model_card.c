@@ -46,6 +46,20 @@ static void put_data(ark_writer *w, const ark_setup *s) {
     }
 }
 
+/* What data.exclusions took out, when it was given. */
+static void put_dropped(ark_writer *w, const ark_train_config *c, const ark_setup *s) {
+    if (!c->exclusions[0]) {
+        return;
+    }
+    ark_writer_printf(w, "\nImages left out by an exclusion list (`data.exclusions`), not counted above:\n\n"
+                         "| dataset | train | val | test |\n|---|---|---|---|\n");
+    for (int i = 0; i < s->n_lanes; i++) {
+        const ark_dataset *d = s->lanes[i].data;
+        ark_writer_printf(w, "| %s | %zu | %zu | %zu |\n", d->name, d->dropped[ARK_TRAIN],
+            d->dropped[ARK_VAL], d->dropped[ARK_TEST]);
+    }
+}
+
 static void put_results(ark_writer *w, const ark_card_row *rows, size_t n) {
     ark_writer_printf(w, "\n## Results\n\n| dataset | split | model | images | classes counted | mean AUROC "
                          "| mean AP | accuracy | "
@@ -87,6 +101,7 @@ ark_status ark_model_card_write(const char *path, const ark_train_config *c, con
     ark_writer_printf(&w, "- Seed %lld; the resolved configuration is in config.yaml\n", (long long)c->seed);
     put_heads(&w, &s->net);
     put_data(&w, s);
+    put_dropped(&w, c, s);
     put_results(&w, rows, n_rows);
     ark_writer_printf(&w, "\n## Limitations\n\nScores are not calibrated and no operating point has been "
                           "chosen. Performance on "

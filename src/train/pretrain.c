@@ -110,7 +110,8 @@ static ark_status build(ark_pretrain_run *r) {
     ARK_TRY(ark_trainer_new(&r->setup.net, &topts, r->dev, &r->trainer));
     ark_params *params = ark_trainer_params(r->trainer);
     if (c->init[0]) {
-        ARK_TRY(ark_weights_load(c->init, params, ARK_COL_STUDENT, true));
+        const char *key = c->init_key[0] ? c->init_key : NULL;
+        ARK_TRY(ark_weights_load_key(c->init, key, params, ARK_COL_STUDENT, true));
         ARK_TRY(ark_trainer_loaded(r->trainer, !topts.teacher_independent));
     }
     ARK_TRY(ark_session_new(&r->setup.net, params, r->dev, (int)c->batch, (ark_dtype)c->dtype, &r->session));
@@ -363,6 +364,20 @@ static ark_status open_folder(ark_pretrain_run *r, bool *found) {
     return st;
 }
 
+/* What data.exclusions took out stands at the beginning of the log. */
+static ark_status log_exclusions(ark_pretrain_run *r) {
+    for (int i = 0; i < r->setup.n_lanes && r->c->exclusions[0]; i++) {
+        const ark_dataset *d = r->setup.lanes[i].data;
+        ark_run_log_begin(r->log, "exclusions", d->name, 0);
+        ark_run_log_text(r->log, "dataset", d->name);
+        ark_run_log_int(r->log, "train", (int64_t)d->dropped[ARK_TRAIN]);
+        ark_run_log_int(r->log, "val", (int64_t)d->dropped[ARK_VAL]);
+        ark_run_log_int(r->log, "test", (int64_t)d->dropped[ARK_TEST]);
+        ARK_TRY(ark_run_log_end(r->log));
+    }
+    return ARK_OK;
+}
+
 static ark_status train(ark_pretrain_run *r) {
     bool found;
     ARK_TRY(build(r));
@@ -372,6 +387,9 @@ static ark_status train(ark_pretrain_run *r) {
         (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
         (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
         found ? ", resumed" : "");
+    if (!found) {
+        ARK_TRY(log_exclusions(r));
+    }
     while (r->at.epoch < r->c->epochs) {
         while (r->at.pass < r->passes) {
             ARK_TRY(train_pass(r));

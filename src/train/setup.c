@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "data/pack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,9 @@ static ark_status read_datasets(const ark_train_config *c, ark_datasets **out) {
     ark_status st = split_names(c->datasets, &copy, names, &n);
     if (st == ARK_OK) {
         st = ark_datasets_read(c->data_config, n ? names : NULL, n, out);
+    }
+    if (st == ARK_OK && c->exclusions[0]) {
+        st = ark_datasets_exclude(*out, c->exclusions);
     }
     ark_free(copy);
     return st;
@@ -131,6 +135,15 @@ static ark_preproc make_preproc(const ark_train_config *c, int size_px) {
     return p;
 }
 
+static void note_dropped(const ark_dataset *d, void (*on_note)(void *, const char *), void *arg) {
+    char line[512];
+    if (on_note && d->dropped[ARK_TRAIN] + d->dropped[ARK_VAL] + d->dropped[ARK_TEST]) {
+        snprintf(line, sizeof line, "%s: left out by data.exclusions: %zu train, %zu val, %zu test images",
+            d->name, d->dropped[ARK_TRAIN], d->dropped[ARK_VAL], d->dropped[ARK_TEST]);
+        on_note(arg, line);
+    }
+}
+
 static void note_gaps(const ark_lane *lane, void (*on_note)(void *, const char *), void *arg) {
     const ark_dataset *d = lane->data;
     for (int k = 0; k < d->n_classes; k++) {
@@ -160,10 +173,12 @@ static ark_status build(const ark_train_config *c, ark_setup *s) {
     for (int i = 0; i < s->n_lanes; i++) {
         ark_dataset *d = &s->datasets->items[i];
         s->lanes[i] = (ark_lane){.data = d, .id = (uint32_t)i};
+        ARK_TRY(ark_dataset_fits(d, &s->pre));
         d->uncertain = c->uncertain ? (ark_uncertain)(c->uncertain - 1) : d->uncertain;
         d->missing = c->missing ? (ark_missing)(c->missing - 1) : d->missing;
         if (d->rows_n[ARK_TRAIN] == 0) {
-            return ARK_ERR(ARK_EINVAL, "%s: no training image", d->name);
+            return ARK_ERR(ARK_EINVAL, "%s: no training image%s", d->name,
+                d->dropped[ARK_TRAIN] ? ": data.exclusions leaves none" : "");
         }
     }
     ARK_TRY(build_heads(s, c->union_head));
@@ -180,6 +195,7 @@ ark_status ark_setup_read(
         return st;
     }
     for (int i = 0; i < out->n_lanes; i++) {
+        note_dropped(out->lanes[i].data, on_note, arg);
         note_gaps(&out->lanes[i], on_note, arg);
     }
     return ARK_OK;

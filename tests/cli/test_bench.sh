@@ -50,6 +50,19 @@ expect_err "png-bad-crc: PNG: "
 arkfm bench data --image "$work/none.png"
 expect_exit 1
 expect_err none.png
+# Images of datasets, from files and from a pack.
+arkfm synth "$work/ph" --images 20 --size 48
+arkfm data pack "$work/ph/datasets.yaml" "$work/packed" --size 64 --dataset lakeside --dataset harbour_tb
+for sets in "$work/ph/datasets.yaml 5 48" "$work/packed 2 64"; do
+    read -r path n side <<< "$sets"
+    arkfm bench data --runs 3 --data "$path" --json
+    expect_exit 0
+    expect_json "(.images | length) == $n and (.images | all(.samples == 20 and .width == $side and .decode_ms > 0))"
+done
+arkfm bench data --runs 1 --data "$work/packed"
+expect_out "lakeside .64 x 64, 20 images"
+arkfm bench data --data "$work/packed" --image "$corpus/valid-jpeg-grey"
+expect_exit 2
 arkfm bench infer --image "$corpus/valid-png-rgba8"
 expect_exit 2
 expect_err "bench data"

@@ -38,16 +38,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
         .name = "d",
         .data_dir = "/data",
         .suffix = bytes[0] & 8 ? ".png" : "",
+        .views = 15,
         .task = tasks[bytes[0] & 3]};
-    ark_dataset d = {
-        .name = "d", .task = spec.task, .classes = names, .n_classes = MAX_CLASSES - (bytes[0] >> 2 & 1)};
+    char dir[] = "/data/";
+    ark_dataset d = {.dir = dir,
+        .name = "d",
+        .task = spec.task,
+        .classes = names,
+        .n_classes = MAX_CLASSES - (bytes[0] >> 2 & 1)};
     if (d.task == ARK_BINARY) {
         d.n_classes = 1;
     }
     ark__rows rows = {.spec = &spec, .d = &d, .labels = labels, .path = path};
     char *text = ark_strndup((const char *)bytes + 1, n - 1);
     ARK_ASSERT(text);
-    if (ark__list_rows(&rows, "fuzz.txt", text, n - 1, ARK_VAL) == ARK_OK &&
+    const ark__columns none = {.image = -1, .patient = {0, -1}, .sex = {0, -1}, .age = {0, -1}};
+    if (ark__list_rows(&rows, &none, "fuzz.txt", text, n - 1, ARK_VAL) == ARK_OK &&
         ark__rows_finish(&rows) == ARK_OK) {
         check(&d);
     }
@@ -55,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     rows.path = NULL;
     ark__rows_free(&rows);
     d.name = NULL;
+    d.dir = NULL;
     d.classes = NULL;
     ark__dataset_clear(&d);
     ark_free(text);

@@ -136,11 +136,10 @@ static void other_formats_are_named(void **state) {
     ark_image im = {0};
     char dicom[132] = {0};
     memcpy(dicom + 128, "DICM", 4);
-    check_error(decode(dicom, sizeof dicom, "x.dcm", &im), ARK_EFORMAT,
-        "x.dcm: neither PNG nor JPEG (it looks like DICOM)");
-    check_error(
-        decode("GIF89a", 6, "x.png", &im), ARK_EFORMAT, "x.png: neither PNG nor JPEG (it looks like GIF)");
-    check_error(decode("hello", 5, "x.png", &im), ARK_EFORMAT, "x.png: neither PNG nor JPEG");
+    check_error(decode(dicom, sizeof dicom, "x.dcm", &im), ARK_EFORMAT, "x.dcm: DICOM: no pixel data");
+    check_error(decode("GIF89a", 6, "x.png", &im), ARK_EFORMAT,
+        "x.png: neither PNG, JPEG, TIFF nor DICOM (it looks like GIF)");
+    check_error(decode("hello", 5, "x.png", &im), ARK_EFORMAT, "x.png: neither PNG, JPEG, TIFF nor DICOM");
     check_error(decode("", 0, "x.png", &im), ARK_EFORMAT, "x.png: empty file");
 }
 
@@ -178,23 +177,58 @@ static void scans_are_bounded(void **state) {
         "scans.jpg: JPEG: more than 100 scans");
 }
 
-static void reduce_to_8_bits(void **state) {
-    (void)state;
+/* The same six levels under a window, and what numpy makes of them:
+ *   np.clip(np.floor(255 * (v - low) / (high - low) + .5), 0, 255) */
+static void check_window(ark_window w, const char *name, double centre, double width, const uint8_t want[6]) {
+    static const uint16_t wide[] = {100, 355, 356, 0x7fff, 0xfe00, 0xff00};
     ark_image im;
+    ark_image_info info = {0};
     check_ok(ark_image_new(3, 2, 16, &im));
-    static const uint16_t wide[] = {0, 255, 256, 0x7fff, 0xff00, 0xffff};
-    static const uint8_t want[] = {0, 0, 1, 0x7f, 0xff, 0xff};
     memcpy(im.px16, wide, sizeof wide);
-    ark_image_to8(&im);
+    ark_image_window(&im, &w, &info);
     assert_int_equal(im.depth, 8);
     assert_memory_equal(im.px8, want, 6);
-    ark_image_to8(&im);
+    assert_string_equal(info.window, name);
+    assert_true(info.centre == centre && info.width_levels == width);
+    ark_image_to8(&im); /* once is enough */
     assert_memory_equal(im.px8, want, 6);
+    ark_image_free(&im);
+}
+
+static void windows_of_16_bits(void **state) {
+    (void)state;
+    check_window((ark_window){0}, "data", 32690.5, 65181, (const uint8_t[]){0, 1, 1, 128, 254, 255});
+    check_window((ark_window){ARK_WINDOW_DATA, 0, 0}, "data", 32690.5, 65181,
+        (const uint8_t[]){0, 1, 1, 128, 254, 255});
+    check_window(
+        (ark_window){ARK_WINDOW_FULL, 0, 0}, "full", 32768, 65536, (const uint8_t[]){0, 1, 1, 127, 253, 254});
+    check_window((ark_window){ARK_WINDOW_FIXED, 356, 257}, "fixed", 356, 257,
+        (const uint8_t[]){0, 127, 128, 255, 255, 255});
+    check_window(
+        (ark_window){ARK_WINDOW_FIXED, 356, 1}, "fixed", 356, 1, (const uint8_t[]){0, 0, 255, 255, 255, 255});
+    ark_image im;
+    ark_image_info info = {0};
+    check_ok(ark_image_new(2, 1, 8, &im));
+    im.px8[0] = 10;
+    im.px8[1] = 60;
+    ark_image_window(&im, NULL, &info);
+    assert_true(im.px8[0] == 10 && im.px8[1] == 60 && !strcmp(info.window, "none"));
+    ark_image_window(&im, &(ark_window){ARK_WINDOW_FULL, 0, 0}, &info);
+    assert_true(im.px8[0] == 10 && im.px8[1] == 60 && !strcmp(info.window, "none"));
+    ark_image_window(&im, &(ark_window){ARK_WINDOW_DATA, 0, 0}, &info);
+    assert_true(im.px8[0] == 0 && im.px8[1] == 255 && !strcmp(info.window, "data"));
+    ark_image_window(&im, &(ark_window){ARK_WINDOW_FIXED, 300, 101}, &info);
+    assert_true(im.px8[0] == 0 && im.px8[1] == 14);
+    im.px8[1] = 0;
+    ark_image_window(&im, &(ark_window){ARK_WINDOW_DATA, 0, 0}, &info); /* a single level */
+    assert_true(im.px8[0] == 0 && im.px8[1] == 0);
     ark_image_free(&im);
     ark_image_free(&im);
     ark_image_free(NULL);
     check_error(ark_image_new(0, 2, 8, &im), ARK_EINVAL, "0 x 2");
     check_error(ark_image_new(2, 2, 12, &im), ARK_EINVAL, "12 bits");
+    check_error(ark_image_decode8("x", 1, "a", NULL, &(ark_window){ARK_WINDOW_FIXED, 0, 0.5}, NULL, &im),
+        ARK_EINVAL, "a: a window of centre 0 and width 0.5");
 }
 
 static void written_png_is_read_back(void **state) {
@@ -279,7 +313,7 @@ int main(void) {
         cmocka_unit_test(limits),
         cmocka_unit_test(other_formats_are_named),
         cmocka_unit_test(scans_are_bounded),
-        cmocka_unit_test(reduce_to_8_bits),
+        cmocka_unit_test(windows_of_16_bits),
         cmocka_unit_test(written_png_is_read_back),
         cmocka_unit_test(written_jpeg_is_read_back),
         cmocka_unit_test(every_failed_allocation),

@@ -18,7 +18,7 @@
 enum { PROJECTOR_DIM = 1376, CLASSES = 14, WARM_UPS = 2, MAX_RUNS = CLI_BENCH_MAX_RUNS };
 
 typedef struct args {
-    const char *mode, *model, *dtype, *backend;
+    const char *mode, *model, *dtype, *backend, *sets;
     int64_t batch, runs;
     cli_list images;
     bool step, data, recompute;
@@ -235,8 +235,11 @@ static int check_usage(const cli_ctx *c, args *a) {
     if (!a->step && !a->data && strcmp(a->mode, modes[1])) {
         return cli_unknown("bench", a->mode, modes, CLI_COUNT(modes));
     }
-    if (a->images.n && !a->data) {
-        return cli_usage("--image belongs to 'bench data'");
+    if ((a->images.n || a->sets) && !a->data) {
+        return cli_usage("%s belongs to 'bench data'", a->images.n ? "--image" : "--data");
+    }
+    if (a->images.n && a->sets) {
+        return cli_usage("give --image or --data, not both");
     }
     if (a->batch < 1 || a->batch > 4096) {
         return cli_usage("--batch: %lld is outside 1..4096", (long long)a->batch);
@@ -262,13 +265,15 @@ int cmd_bench(cli_ctx *ctx, int argc, char **argv) {
             "a step's backward computes activations again instead of keeping them"},
         {"--image", CLI_LIST, "FILE", &a.images,
             "data: measure this file (again for more; default: two synthetic)"},
+        {"--data", CLI_STR, "DATASETS|PACK", &a.sets,
+            "data: measure images of these datasets, a run each, read anew"},
     };
     subject s = {0};
     result *r = NULL;
     int rc = cli_parse(ctx, argc, argv, opts, CLI_COUNT(opts), 1, 1);
     rc = rc ? rc : check_usage(ctx, &a);
     if (rc == 0 && a.data) {
-        rc = cli_bench_data(ctx, &a.images, a.runs);
+        rc = cli_bench_data(ctx, &a.images, a.sets, a.runs);
     } else if (rc == 0) {
         a.threads = ctx->threads ? ctx->threads : ark_cpu_count();
         ark_status st = ARK_NEW(&r, 1, "timings");

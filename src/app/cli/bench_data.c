@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "data/augment.h"
+#include "data/pack.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const char *const stage_keys[STAGES] = {"decode_ms", "student_ms", "teach
 
 typedef struct subject {
     const char *name;
+    const ark_dataset *set; /* its images take turns; NULL = the file in bytes */
     char *bytes;
     size_t len;
     int width, height;
@@ -104,13 +106,23 @@ static ark_status load(const cli_list *images, subject *s) {
 
 /* --- measuring --- */
 
+static ark_status decode(const subject *s, size_t run, ark_image *im, bool *owned) {
+    if (s->set) {
+        return ark_dataset_image(s->set, run % s->set->n, NULL, im, owned);
+    }
+    ARK_TRY(ark_image_decode8(s->bytes, s->len, s->name, NULL, NULL, NULL, im));
+    *owned = true;
+    return ARK_OK;
+}
+
 /* One run; ms: what each stage took. */
-static ark_status run_once(subject *s, ark_viewer *viewer, int resize_px, float *out, double ms[STAGES]) {
+static ark_status run_once(
+    subject *s, size_t run, ark_viewer *viewer, int resize_px, float *out, double ms[STAGES]) {
     ark_augment augment = ark_augment_pretrain();
     ark_image im;
+    bool owned;
     double start = thread_ms();
-    ARK_TRY(ark_image_decode(s->bytes, s->len, s->name, NULL, &im));
-    ark_image_to8(&im);
+    ARK_TRY(decode(s, run, &im, &owned));
     ms[DECODE] = thread_ms() - start;
     s->width = im.width;
     s->height = im.height;
@@ -129,7 +141,9 @@ static ark_status run_once(subject *s, ark_viewer *viewer, int resize_px, float 
     start = thread_ms();
     st = st ? st : ark_viewer_plain(viewer, &im, out);
     ms[TEACHER] = thread_ms() - start;
-    ark_image_free(&im);
+    if (owned) {
+        ark_image_free(&im);
+    }
     return st;
 }
 
@@ -144,7 +158,7 @@ static ark_status measure(subject *subjects, size_t n, int64_t runs) {
     for (size_t k = 0; k < n && st == ARK_OK; k++) {
         for (int64_t i = -WARM_UPS; i < runs && st == ARK_OK; i++) {
             double one[STAGES];
-            st = run_once(&subjects[k], viewer, pre.resize_px, out, one);
+            st = run_once(&subjects[k], (size_t)(i + WARM_UPS), viewer, pre.resize_px, out, one);
             for (int g = 0; g < STAGES && i >= 0 && st == ARK_OK; g++) {
                 ms[g][i] = one[g];
             }
@@ -168,8 +182,9 @@ static double total_ms(const subject *s) {
 static int print_json(const subject *s, size_t n, int64_t runs) {
     json_t *list = json_array();
     for (size_t k = 0; k < n; k++) {
-        json_t *o = json_pack("{s:o,s:i,s:i,s:I}", "image", cli_text(s[k].name), "width", s[k].width,
-            "height", s[k].height, "bytes", (json_int_t)s[k].len);
+        json_t *o =
+            json_pack("{s:o,s:i,s:i,s:I}", "image", cli_text(s[k].name), "width", s[k].width, "height",
+                s[k].height, s[k].set ? "samples" : "bytes", (json_int_t)(s[k].set ? s[k].set->n : s[k].len));
         for (int g = 0; g < STAGES; g++) {
             json_object_set_new(o, stage_keys[g], cli_number(s[k].ms[g]));
         }
@@ -191,21 +206,40 @@ static int print_table(const subject *s, size_t n, int64_t runs) {
         printf("%8.2f %8.2f %8.2f %8.2f %9.1f  ", s[k].ms[DECODE], s[k].ms[STUDENT], s[k].ms[TEACHER], all,
             1e3 / all);
         cli_put_text(stdout, s[k].name);
-        printf(" (%d x %d, %zu bytes)\n", s[k].width, s[k].height, s[k].len);
+        printf(" (%d x %d", s[k].width, s[k].height);
+        printf(", %zu %s)\n", s[k].set ? s[k].set->n : s[k].len, s[k].set ? "images" : "bytes");
     }
     return cli_flush();
 }
 
-int cli_bench_data(const cli_ctx *c, const cli_list *images, int64_t runs) {
-    size_t n = images->n ? images->n : 2;
+/* What is measured: files, pictures made for it, or datasets. */
+static ark_status new_subjects(
+    const cli_list *images, const char *sets, ark_datasets **all, subject **s, size_t *n) {
+    if (!sets) {
+        *n = images->n ? images->n : 2;
+        ARK_TRY(ARK_NEW(s, *n, "images"));
+        return load(images, *s);
+    }
+    ARK_TRY(ark_datasets_read(sets, NULL, 0, all));
+    ARK_TRY(ARK_NEW(s, (*all)->n, "datasets"));
+    *n = (*all)->n;
+    for (size_t k = 0; k < *n; k++) {
+        (*s)[k] = (subject){.name = (*all)->items[k].name, .set = &(*all)->items[k]};
+    }
+    return ARK_OK;
+}
+
+int cli_bench_data(const cli_ctx *c, const cli_list *images, const char *sets, int64_t runs) {
+    size_t n = 0;
     subject *s = NULL;
-    ark_status st = ARK_NEW(&s, n, "images");
-    st = st ? st : load(images, s);
+    ark_datasets *all = NULL;
+    ark_status st = new_subjects(images, sets, &all, &s, &n);
     st = st ? st : measure(s, n, runs);
     int rc = st != ARK_OK ? cli_fail(c, st) : c->json ? print_json(s, n, runs) : print_table(s, n, runs);
     for (size_t k = 0; s && k < n; k++) {
         ark_free(s[k].bytes);
     }
     ark_free(s);
+    ark_datasets_free(all);
     return rc;
 }

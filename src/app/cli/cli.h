@@ -79,8 +79,10 @@ int cmd_synth(cli_ctx *c, int argc, char **argv);
 int cmd_pretrain(cli_ctx *c, int argc, char **argv);
 int cmd_eval(cli_ctx *c, int argc, char **argv);
 int cmd_embed(cli_ctx *c, int argc, char **argv);
+int cmd_explain(cli_ctx *c, int argc, char **argv);
 int cmd_predict(cli_ctx *c, int argc, char **argv);
 int cmd_metrics(cli_ctx *c, int argc, char **argv);
+int cmd_convert(cli_ctx *c, int argc, char **argv);
 int cmd_inspect(cli_ctx *c, int argc, char **argv);
 int cmd_plan(cli_ctx *c, int argc, char **argv);
 int cmd_bench(cli_ctx *c, int argc, char **argv);
@@ -89,6 +91,7 @@ int cmd_probe(cli_ctx *c, int argc, char **argv);
 int cmd_fewshot(cli_ctx *c, int argc, char **argv);
 int cmd_zeroshot(cli_ctx *c, int argc, char **argv);
 int cmd_bias(cli_ctx *c, int argc, char **argv);
+int cmd_data(cli_ctx *c, int argc, char **argv);
 
 extern const cli_verb cli_verbs[];
 extern const size_t cli_verb_count;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct args {
-    const char *weights, *data, *dataset, *split, *head, *predictions, *on_bad;
+    const char *weights, *data, *dataset, *split, *head, *predictions, *on_bad, *exclusions;
     int64_t replicates, seed; /* replicates 0 = DeLong */
     cli_model_args model;
     bool ten_crop, skip;
@@ -74,6 +74,9 @@ static ark_status choose_head(const args *a, work *w) {
 static ark_status open_all(const cli_ctx *c, const args *a, work *w) {
     ARK_TRY(ark_datasets_read(a->data, &a->dataset, 1, &w->datasets));
     w->data = &w->datasets->items[0];
+    if (a->exclusions) {
+        ARK_TRY(ark_datasets_exclude(w->datasets, a->exclusions));
+    }
     if (w->data->rows_n[a->split_id] == 0) {
         return ARK_ERR(ARK_EINVAL, "%s: dataset %s has no split %s", a->data, a->dataset, a->split);
     }
@@ -217,10 +220,13 @@ static int print_json(const args *a, const work *w) {
             json_array_append_new(undefined, cli_text(s->classes[k].name));
         }
     }
-    json_t *o = json_pack("{s:o,s:o,s:s,s:o,s:b,s:I,s:I,s:s,s:f}", "weights", cli_text(a->weights), "dataset",
-        cli_text(a->dataset), "split", a->split, "head", cli_text(w->m.model->net.heads[r->head].dataset),
-        "ten_crop", (int)a->ten_crop, "n", (json_int_t)r->scores.n, "skipped", (json_int_t)r->scores.skipped,
-        "ci_method", r->boot ? "bootstrap" : "delong", "level", 0.95);
+    json_t *o =
+        json_pack("{s:o,s:o,s:s,s:o,s:b,s:I,s:I,s:I,s:s,s:f}", "weights", cli_text(a->weights), "dataset",
+            cli_text(a->dataset), "split", a->split, "head", cli_text(w->m.model->net.heads[r->head].dataset),
+            "ten_crop", (int)a->ten_crop, "n", (json_int_t)r->scores.n, "skipped",
+            (json_int_t)r->scores.skipped, "excluded", (json_int_t)w->data->dropped[a->split_id], "ci_method",
+            r->boot ? "bootstrap" : "delong", "level", 0.95);
+    json_object_set_new(o, "unmatched", cli_unmatched(w->m.model));
     json_object_set_new(o, "mean_auroc", cli_number(s->mean_auroc));
     if (r->boot) {
         json_object_set_new(o, "mean_auroc_ci", json_interval(r->macro.auroc.ci));
@@ -270,6 +276,9 @@ static int print_text(const args *a, const work *w) {
     printf("%s, split %s: %lld images", a->dataset, a->split, (long long)r->scores.n);
     if (r->scores.skipped) {
         printf(" (%zu skipped)", r->scores.skipped);
+    }
+    if (w->data->dropped[a->split_id]) {
+        printf(" (%zu excluded)", w->data->dropped[a->split_id]);
     }
     printf(", loss %.4f, 95%% CI by %s\n\n%-28s %7s %9s %8s  %-16s %8s %8s\n", s->loss,
         r->boot ? "bootstrap" : "DeLong", "class", "n", "positives", "AUROC", "CI", "AP", "accuracy");
@@ -328,13 +337,16 @@ static void drop(work *w) {
 int cmd_eval(cli_ctx *ctx, int argc, char **argv) {
     args a = {.split = "test", .replicates = -1, .model = CLI_MODEL_DEFAULTS};
     const cli_opt opts[] = {
-        {"--data", CLI_STR, "DATASETS.yaml", &a.data, "file that describes the datasets (required)"},
+        {"--data", CLI_STR, "DATASETS.yaml", &a.data,
+            "file that describes the datasets, or a pack (required)"},
         {"--dataset", CLI_STR, "NAME", &a.dataset, "dataset to evaluate on (required)"},
         {"--split", CLI_STR, "train|val|test", &a.split, "its split (default: test)"},
         {"--head", CLI_STR, "NAME", &a.head, "head of another dataset, whose classes include this one's"},
         {"--ten-crop", CLI_FLAG, NULL, &a.ten_crop, "mean probability over ten crops instead of the centre"},
         {"--bootstrap", CLI_INT, "N", &a.replicates, "intervals from N resamples of patients, not DeLong's"},
         {"--seed", CLI_INT, "N", &a.seed, "seed of the resamples (default: 0)"},
+        {"--exclusions", CLI_STR, "FILE", &a.exclusions,
+            "CSV of images to leave out, from arkfm data check --write-exclusions"},
         {"--predictions", CLI_STR, "OUT.csv", &a.predictions,
             "labels and probabilities: columns path, CLASS, CLASS score, ..."},
         {"--on-bad-sample", CLI_STR, "fail|skip", &a.on_bad,

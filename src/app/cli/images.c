@@ -32,7 +32,7 @@ static ark_status add_path(cli_images *im, char *path) {
 }
 
 static bool named_as_image(const char *name) {
-    static const char *const ends[] = {".png", ".jpg", ".jpeg"};
+    static const char *const ends[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < CLI_COUNT(ends); i++) {
         if (!strcasecmp(dot, ends[i])) {
@@ -55,13 +55,15 @@ static ark_status add_folder(cli_images *im, const char *folder) {
     }
     ark_names_free(names, n);
     if (st == ARK_OK && im->n == before) {
-        return ARK_ERR(ARK_EINVAL, "%s: no .png, .jpg or .jpeg file in this folder", folder);
+        return ARK_ERR(
+            ARK_EINVAL, "%s: no .png, .jpg, .jpeg, .tif, .tiff, .dcm or .dicom file in this folder", folder);
     }
     return st;
 }
 
 static ark_status ready(const cli_ctx *c, cli_images *im, ark_status st) {
     st = st ? st : ARK_NEW(&im->bad, im->n, "a list of images");
+    st = st ? st : ARK_NEW(&im->info, im->n, "a list of images");
     if (st != ARK_OK) {
         cli_images_free(im);
         return st;
@@ -108,6 +110,7 @@ void cli_images_free(cli_images *im) {
     }
     ark_free(im->paths);
     ark_free(im->bad);
+    ark_free(im->info);
     *im = (cli_images){0};
 }
 
@@ -125,7 +128,9 @@ static void read_one(void *ctx, int64_t task, int thread) {
     reading *r = ctx;
     size_t i = (size_t)task;
     (void)thread;
-    r->status[i] = ark_load_plain(r->im->paths[r->first + i], r->pre, NULL, r->pixels + i * r->pixels_each);
+    const cli_images *im = r->im;
+    r->status[i] = ark_load_view(im->paths[r->first + i], r->pre, im->frontal, &im->info[r->first + i],
+        r->pixels + i * r->pixels_each);
     if (r->status[i] != ARK_OK) {
         snprintf(r->message[i], sizeof r->message[i], "%s", ark_err_msg());
     }

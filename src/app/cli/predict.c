@@ -11,7 +11,7 @@
 typedef struct args {
     const char *weights, *format, *head, *on_bad;
     cli_model_args model;
-    bool skip, json;
+    bool skip, json, lateral;
 } args;
 
 /* What a run needs: logits of every wanted head for one batch. */
@@ -92,8 +92,36 @@ static json_t *json_head(const ark_head *h, const float *p) {
         "{s:o,s:s,s:o}", "head", cli_text(h->dataset), "task", ark_task_name(h->task), "predictions", list);
 }
 
-/* Row i of the batch, which is image `path`. */
-static void put_image(run *r, int i, const char *path) {
+/* The models know chests: BodyPartExamined says more than that in many ways, so it is told, not judged. */
+static bool is_chest(const char *part) {
+    static const char *const words[] = {"CHEST", "THORAX", "LUNG", "RIB"};
+    for (size_t i = 0; i < CLI_COUNT(words); i++) {
+        if (strcasestr(part, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of a DICOM file what a reader of the result must know; nothing of the patient. */
+static json_t *json_input(const ark_image_info *info) {
+    json_t *o = json_pack("{s:s,s:s,s:s}", "format", info->format, "view",
+        info->view == 'P'   ? "PA"
+        : info->view == 'A' ? "AP"
+        : info->view == 'L' ? "lateral"
+        : info->view == 'O' ? "other"
+                            : "unknown",
+        "window", info->window);
+    if (info->body_part[0]) {
+        json_object_set_new(o, "body_part", cli_text(info->body_part));
+        json_object_set_new(o, "chest", json_boolean(is_chest(info->body_part)));
+    }
+    return o;
+}
+
+/* Row i of the batch, which is image `index` of the list. */
+static void put_image(run *r, int i, size_t index) {
+    const char *path = r->images.paths[index];
     json_t *heads = r->list ? json_array() : NULL;
     for (int k = 0; k < r->net->n_heads; k++) {
         const ark_head *h = &r->net->heads[k];
@@ -108,7 +136,8 @@ static void put_image(run *r, int i, const char *path) {
         }
     }
     if (heads) {
-        json_array_append_new(r->list, json_pack("{s:o,s:o}", "path", cli_text(path), "heads", heads));
+        json_array_append_new(r->list, json_pack("{s:o,s:o,s:o}", "path", cli_text(path), "input",
+                                           json_input(&r->images.info[index]), "heads", heads));
     }
 }
 
@@ -135,7 +164,7 @@ static ark_status predict_all(const args *a, const cli_model *m, run *r) {
             }
         }
         for (int i = 0; i < n; i++) {
-            put_image(r, i, r->images.paths[r->index[i]]);
+            put_image(r, i, r->index[i]);
         }
     }
 }
@@ -143,6 +172,7 @@ static ark_status predict_all(const args *a, const cli_model *m, run *r) {
 static ark_status run_verb(const cli_ctx *c, args *a, cli_model *m, run *r) {
     ARK_TRY(cli_images_from_args(c, 1, &r->images));
     r->images.skip = a->skip;
+    r->images.frontal = !a->lateral;
     cli_model_bound(&a->model, r->images.n);
     ARK_TRY(cli_model_open(c, a->weights, &a->model, m));
     r->net = &m->model->net;
@@ -151,11 +181,11 @@ static ark_status run_verb(const cli_ctx *c, args *a, cli_model *m, run *r) {
     }
     ARK_TRY(new_run(a, m->model, r));
     fprintf(stderr, "arkfm predict: research use only: not for diagnosis%s\n",
-        m->model->ours ? "" : "; the file does not name its classes");
+        m->model->ours || m->model->heads_known ? "" : "; the file does not name its classes (see --heads)");
     return predict_all(a, m, r);
 }
 
-static int finish(const args *a, run *r) {
+static int finish(const args *a, const cli_model *m, run *r) {
     if (r->images.skipped) {
         fprintf(stderr, "arkfm predict: %zu of %zu images skipped\n", r->images.skipped, r->images.n);
     }
@@ -164,8 +194,8 @@ static int finish(const args *a, run *r) {
     }
     json_t *list = r->list;
     r->list = NULL;
-    return cli_print_json(json_pack("{s:o,s:o,s:o}", "weights", cli_text(a->weights), "images", list,
-        "skipped", cli_images_skipped(&r->images)));
+    return cli_print_json(json_pack("{s:o,s:o,s:o,s:o}", "weights", cli_text(a->weights), "images", list,
+        "skipped", cli_images_skipped(&r->images), "unmatched", cli_unmatched(m->model)));
 }
 
 static int check_usage(const cli_ctx *c, args *a) {
@@ -186,6 +216,8 @@ int cmd_predict(cli_ctx *ctx, int argc, char **argv) {
         {"--head", CLI_STR, "NAME", &a.head, "only the head of this dataset (default: every head)"},
         {"--on-bad-sample", CLI_STR, "fail|skip", &a.on_bad,
             "an unreadable image ends the run (default), or is left out and named on stderr"},
+        {"--allow-lateral", CLI_FLAG, NULL, &a.lateral,
+            "predict lateral and oblique views too (default: a DICOM file that is one is refused)"},
         CLI_MODEL_OPTIONS(a.model),
     };
     cli_model m = {0};
@@ -195,7 +227,7 @@ int cmd_predict(cli_ctx *ctx, int argc, char **argv) {
     if (rc == 0) {
         a.weights = ctx->pos[0];
         ark_status st = run_verb(ctx, &a, &m, &r);
-        rc = st != ARK_OK ? cli_fail(ctx, st) : finish(&a, &r);
+        rc = st != ARK_OK ? cli_fail(ctx, st) : finish(&a, &m, &r);
     }
     drop_run(&r);
     cli_model_close(&m);

@@ -244,7 +244,7 @@ static void remember_command(request *q, int argc, char **argv) {
 int cmd_readout(cli_ctx *c, int argc, char **argv) {
     request q = {.batch = 32, .bootstrap = 1000, .seed = 1, .level = 0.95, .backend = "cpu"};
     const cli_opt opts[] = {
-        {"--data", CLI_STR, "DATASETS.yaml", &q.data, "dataset file"},
+        {"--data", CLI_STR, "DATASETS.yaml", &q.data, "dataset file, or a pack"},
         {"--dataset", CLI_STR, "NAME", &q.dataset, "target dataset: readouts are fitted on its train split"},
         {"--model", CLI_LIST, "NAME=WEIGHTS", &q.models,
             "a model to compare; WEIGHTS 'random' = untrained; repeat"},
