@@ -23,15 +23,6 @@ ark_need(LMDB lmdb liblmdb-dev)
 ark_need(YAML yaml-0.1 libyaml-dev)
 ark_need(JANSSON jansson libjansson-dev)
 
-find_path(LBFGS_INCLUDE lbfgs.h) # ships no pkg-config file
-find_library(LBFGS_LIBRARY lbfgs)
-if(NOT LBFGS_INCLUDE OR NOT LBFGS_LIBRARY)
-    message(FATAL_ERROR "liblbfgs not found: run scripts/setup.sh, or apt-get install liblbfgs-dev")
-endif()
-target_include_directories(ark_deps INTERFACE ${LBFGS_INCLUDE})
-target_link_libraries(ark_deps INTERFACE ${LBFGS_LIBRARY})
-set(ark_summary "${ark_summary}\n  liblbfgs")
-
 if(ARK_OPENMP)
     find_package(OpenMP REQUIRED COMPONENTS C)
     target_link_libraries(ark_deps INTERFACE OpenMP::OpenMP_C)

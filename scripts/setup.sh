@@ -11,7 +11,7 @@ set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config)
 libraries=(libdnnl-dev libjpeg-dev libspng-dev libtiff-dev libgdcm-dev libdeflate-dev liblmdb-dev libyaml-dev
-    libjansson-dev liblbfgs-dev)
+    libjansson-dev)
 programs=(gnuplot-nox) # draws the curves of report.html
 tests=(libcmocka-dev jq)
 dev=(clang clang-format clang-tidy libclang-rt-dev libomp-dev lcov shellcheck ccache)

@@ -17,6 +17,8 @@ typedef enum ark_rng_stream {
     ARK_RNG_BOOTSTRAP, /* a = replicate */
     ARK_RNG_SYNTH,     /* a = dataset, b = image */
     ARK_RNG_TEST,
+    ARK_RNG_PROBE_ORDER, /* a = epoch */
+    ARK_RNG_SHOTS,       /* a = repeat, b = class, c = use */
 } ark_rng_stream;
 
 typedef struct ark_rng {

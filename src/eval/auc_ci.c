@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/mathsafe.h"
 #include "base/par.h"
-#include "base/rng.h"
+#include "eval/resample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -198,27 +198,12 @@ typedef struct bootstrap {
     double *value;      /* [columns][replicates]: AUROC, AP of each class; NaN where undefined */
 } bootstrap;
 
-static void draw(ark_rng *rng, size_t units, uint32_t *count) {
-    memset(count, 0, units * sizeof *count);
-    for (size_t i = 0; i < units; i++) {
-        count[ark_rng_below(rng, (uint32_t)units)]++;
-    }
-}
-
 static void replicate(void *ctx, int64_t task, int thread) {
     bootstrap *b = ctx;
     const ark_bootstrap_opts *o = b->o;
-    ark_rng rng = ark_rng_at(o->seed, ARK_RNG_BOOTSTRAP, (uint64_t)task, 0, 0);
     uint32_t *weight = b->weight + (size_t)thread * b->n;
-    if (b->drawn) {
-        uint32_t *drawn = b->drawn + (size_t)thread * o->groups;
-        draw(&rng, o->groups, drawn);
-        for (size_t i = 0; i < b->n; i++) {
-            weight[i] = drawn[o->group[i]];
-        }
-    } else {
-        draw(&rng, b->n, weight);
-    }
+    uint32_t *drawn = b->drawn ? b->drawn + (size_t)thread * o->groups : NULL;
+    ark__resample(o, b->n, (uint64_t)task, weight, drawn);
     for (size_t c = 0; c < b->models * b->K; c++) {
         ark_metric auroc, ap;
         ark_weighted_auc(&b->ranked[c], weight, &auroc, &ap);
@@ -238,28 +223,11 @@ static void bootstrap_free(bootstrap *b) {
     *b = (bootstrap){0};
 }
 
-static ark_status check_opts(const ark_bootstrap_opts *o, size_t n) {
-    ARK_TRY(check_level(o->level));
-    if (o->replicates < 1 || o->replicates > 1000000) {
-        return ARK_ERR(
-            ARK_EINVAL, "bootstrap: %lld replicates, allowed 1..1000000", (long long)o->replicates);
-    }
-    if (o->group && (o->groups == 0 || o->groups > n)) {
-        return ARK_ERR(ARK_EINVAL, "bootstrap: %zu groups for %zu rows", o->groups, n);
-    }
-    for (size_t i = 0; o->group && i < n; i++) {
-        if (o->group[i] >= o->groups) {
-            return ARK_ERR(ARK_EINVAL, "row %zu: group %u of %zu", i, o->group[i], o->groups);
-        }
-    }
-    return ARK_OK;
-}
-
 /* Rank every class of every model and fill b->value. On failure b is empty. */
 static ark_status bootstrap_run(
     const ark_eval_table *const *tables, size_t models, const ark_bootstrap_opts *o, bootstrap *b) {
     *b = (bootstrap){.o = o, .n = tables[0]->n, .K = tables[0]->K, .models = models};
-    ARK_TRY(check_opts(o, b->n));
+    ARK_TRY(ark__resample_check(o, b->n));
     int threads = o->threads > 0 ? o->threads : ark_cpu_count();
     size_t cells, rows, drawn;
     b->columns = models * b->K * 2;

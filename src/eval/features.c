@@ -82,6 +82,24 @@ ark_status ark_features_read(ark_session *s, ark_column column, const ark_net *n
     return ARK_OK;
 }
 
+ark_status ark_features_wrap(
+    float *x, size_t d, uint32_t *sample, size_t n, const ark_dataset *data, ark_features *out) {
+    ark_features f = {.d = d, .K = (size_t)data->n_classes, .x = x, .sample = sample};
+    ark_status st = ARK_NEW(&f.label, n * f.K, "labels");
+    st = st ? st : ARK_NEW(&f.patient, n, "patients");
+    while (st == ARK_OK && f.n < n) {
+        copy_labels(&f, data, sample[f.n]);
+        f.n++;
+    }
+    st = st ? st : number_patients(&f, data);
+    if (st != ARK_OK) {
+        ark_features_free(&f);
+        return st;
+    }
+    *out = f;
+    return ARK_OK;
+}
+
 void ark_features_free(ark_features *f) {
     ark_free(f->x);
     ark_free(f->label);

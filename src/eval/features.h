@@ -23,6 +23,10 @@ typedef struct ark_features {
  *  used for the pass. A split without images is ARK_EINVAL. */
 ark_status ark_features_read(ark_session *s, ark_column column, const ark_net *net, ark_layer layer,
     ark_loader *loader, const ark_dataset *data, ark_split split, ark_features *out) ARK_MUST_CHECK;
+/** Embeddings that are there already: x (n,d) of the samples sample[0..n), whose labels and patients come
+ *  from the dataset. Takes x and sample over, also on failure. */
+ark_status ark_features_wrap(float *x, size_t d, uint32_t *sample, size_t n, const ark_dataset *data,
+    ark_features *out) ARK_MUST_CHECK;
 void ark_features_free(ark_features *f);
 /** A view of f as the readout takes it; borrows. */
 ark_labelled ark_features_labelled(const ark_features *f);

@@ -4,12 +4,14 @@
 #include "base/err.h"
 #include "base/mathsafe.h"
 #include "base/par.h"
+#include "eval/adam.h"
 #include "eval/logreg.h"
+#include "eval/tile.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MAX_C = 64, ROWS_PER_TASK = 64 };
+enum { MAX_C = 64, MAX_EPOCHS = 100000 };
 
 ark_readout_opts ark_readout_default_opts(void) {
     static const double grid[] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 1e1, 1e2};
@@ -18,7 +20,8 @@ ark_readout_opts ark_readout_default_opts(void) {
         .C = grid,
         .nC = sizeof grid / sizeof grid[0],
         .tolerance = 1e-6,
-        .max_iterations = 1000};
+        .max_iterations = 1000,
+        .adam = {.lr = 1e-4, .batch = 512, .epochs = 100}};
 }
 
 void ark_readout_free(ark_readout *r) {
@@ -33,26 +36,26 @@ void ark_readout_free(ark_readout *r) {
 
 /* --- features --- */
 
-static double feature(const ark_labelled *data, size_t i, size_t j) {
-    size_t at = i * data->d + j;
-    return data->f32 ? (double)data->f32[at] : data->f64[at];
-}
-
 /* Mean and population deviation of every feature, in two passes over the rows. A feature whose deviation is
- * rounding noise of its mean is constant. */
-static void moments(const ark_labelled *data, double *mean, double *scale) {
+ * rounding noise of its mean is constant. t: room for a tile. */
+static void moments(const ark_labelled *data, double *t, double *mean, double *scale) {
     double n = (double)data->n;
+    size_t width = ark_tile_width(data->d);
     memset(mean, 0, data->d * sizeof *mean);
     memset(scale, 0, data->d * sizeof *scale);
-    for (size_t i = 0; i < data->n; i++) {
-        for (size_t j = 0; j < data->d; j++) {
-            mean[j] += feature(data, i, j) / n;
-        }
-    }
-    for (size_t i = 0; i < data->n; i++) {
-        for (size_t j = 0; j < data->d; j++) {
-            double x = feature(data, i, j) - mean[j];
-            scale[j] += x * x / n;
+    for (size_t pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < data->n; i += ARK_TILE_ROWS) {
+            size_t rows = data->n - i < ARK_TILE_ROWS ? data->n - i : ARK_TILE_ROWS;
+            ark_tile_load(data, i, rows, NULL, NULL, t);
+            for (size_t r = 0; r < rows; r++) {
+                const double *x = t + r * width;
+                for (size_t j = 0; j < data->d && pass == 0; j++) {
+                    mean[j] += x[j] / n;
+                }
+                for (size_t j = 0; j < data->d && pass == 1; j++) {
+                    scale[j] += (x[j] - mean[j]) * (x[j] - mean[j]) / n;
+                }
+            }
         }
     }
     for (size_t j = 0; j < data->d; j++) {
@@ -63,21 +66,11 @@ static void moments(const ark_labelled *data, double *mean, double *scale) {
     }
 }
 
-/* x (n,d) = (feature - mean) / scale. */
-static ark_status standardise(
-    const ark_labelled *data, const double *mean, const double *scale, double **x_out) {
-    size_t cells;
-    if (ark_mul(data->n, data->d, &cells)) {
-        return ARK_ERR(ARK_ENOMEM, "%zu x %zu features", data->n, data->d);
+static ark_status inverse_of(const double *scale, size_t d, double **out) {
+    ARK_TRY(ARK_NEW(out, d, "feature deviations"));
+    for (size_t j = 0; j < d; j++) {
+        (*out)[j] = 1 / scale[j];
     }
-    double *x;
-    ARK_TRY(ARK_NEW(&x, cells, "standardised features"));
-    for (size_t i = 0; i < data->n; i++) {
-        for (size_t j = 0; j < data->d; j++) {
-            x[i * data->d + j] = (feature(data, i, j) - mean[j]) / scale[j];
-        }
-    }
-    *x_out = x;
     return ARK_OK;
 }
 
@@ -85,7 +78,7 @@ static ark_status standardise(
 
 static ark_status check_row_labels(
     const ark_labelled *data, size_t i, ark_readout_task task, const char *split) {
-    const double *y = data->label + i * data->K;
+    const double *y = data->label + ark_labelled_row(data, i) * data->K;
     size_t ones = 0, missing = 0;
     for (size_t k = 0; k < data->K; k++) {
         if (!isnan(y[k]) && y[k] != 0 && y[k] != 1) {
@@ -108,8 +101,9 @@ static ark_status check_data(const ark_labelled *data, ark_readout_task task, co
             ARK_ESHAPE, "%s: %zu rows of %zu features, %zu classes", split, data->n, data->d, data->K);
     }
     for (size_t i = 0; i < data->n; i++) {
+        size_t at = ark_labelled_row(data, i) * data->d;
         for (size_t j = 0; j < data->d; j++) {
-            if (!isfinite(feature(data, i, j))) {
+            if (!isfinite(data->f32 ? (double)data->f32[at + j] : data->f64[at + j])) {
                 return ARK_ERR(ARK_EINVAL, "%s row %zu, feature %zu: not a finite number", split, i, j);
             }
         }
@@ -118,7 +112,7 @@ static ark_status check_data(const ark_labelled *data, ark_readout_task task, co
     return ARK_OK;
 }
 
-static ark_status check_opts(const ark_readout_opts *o, const ark_labelled *train, const ark_labelled *val) {
+static ark_status check_grid(const ark_readout_opts *o, const ark_labelled *val) {
     if (o->nC < 1 || o->nC > MAX_C) {
         return ARK_ERR(ARK_EINVAL, "readout: %zu values of C, allowed 1..%d", o->nC, MAX_C);
     }
@@ -131,6 +125,17 @@ static ark_status check_opts(const ark_readout_opts *o, const ark_labelled *trai
     if (!val && o->nC > 1) {
         return ARK_ERR(ARK_EINVAL, "readout: choosing among %zu values of C needs a validation split", o->nC);
     }
+    return ARK_OK;
+}
+
+static ark_status check_opts(const ark_readout_opts *o, const ark_labelled *train, const ark_labelled *val) {
+    const ark_readout_adam *a = &o->adam;
+    if (o->optimizer == ARK_READOUT_LBFGS) {
+        ARK_TRY(check_grid(o, val));
+    } else if (!(a->lr > 0) || !isfinite(a->lr) || a->batch < 1 || a->epochs < 1 || a->epochs > MAX_EPOCHS) {
+        return ARK_ERR(ARK_EINVAL, "readout: Adam with lr %g, batch %zu, %zu epochs: out of range", a->lr,
+            a->batch, a->epochs);
+    }
     if (val && (val->d != train->d || val->K != train->K)) {
         return ARK_ERR(ARK_ESHAPE, "readout: train has %zu features and %zu classes, validation %zu and %zu",
             train->d, train->K, val->d, val->K);
@@ -138,73 +143,7 @@ static ark_status check_opts(const ark_readout_opts *o, const ark_labelled *trai
     return ARK_OK;
 }
 
-/* --- fitting --- */
-
-/* What the fits share. A task is one independent problem: a class, or all classes of a softmax. */
-typedef struct fitting {
-    const ark_labelled *train, *val;
-    const ark_readout_opts *o;
-    const char **left_out; /* [K] */
-    const double *xt, *xv; /* standardised features */
-    double *w;             /* [nC] (K, d+1) */
-    double *p;             /* [nC] (n_val, K) validation probabilities */
-    uint8_t *converged;    /* [nC] [K] */
-    ark_status *status;    /* [K] of each task */
-    int threads;
-} fitting;
-
-/* Probabilities of the classes out[0..m) of one task for the rows of x; column k of prob (n,K). */
-static void predict_rows(const double *w, size_t d, const size_t *out, size_t m, const double *x, size_t n,
-    size_t K, double *z, double *prob) {
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < m; j++) {
-            ark_logreg_logits(w + out[j] * (d + 1), d, 1, x + i * d, &z[j]);
-        }
-        ark_logreg_probabilities(z, m);
-        for (size_t j = 0; j < m; j++) {
-            prob[i * K + out[j]] = z[j];
-        }
-    }
-}
-
-/* Fit the classes out[0..m) along the grid, each value of C from the optimum of the one before. */
-static ark_status fit_grid(fitting *f, const size_t *out, size_t m, const uint32_t *rows,
-    const int32_t *label, size_t used, int threads) {
-    size_t d = f->train->d, K = f->train->K, stride = d + 1;
-    double *w = NULL, *z = NULL;
-    ark_status st = ARK_NEW(&w, m * stride, "weights");
-    if (st != ARK_OK || (st = ARK_NEW(&z, m, "logits")) != ARK_OK) {
-        goto done;
-    }
-    for (size_t c = 0; c < f->o->nC; c++) {
-        ark_logreg p = {.x = f->xt,
-            .d = d,
-            .rows = rows,
-            .label = label,
-            .used = used,
-            .K = m,
-            .C = f->o->C[c],
-            .tolerance = f->o->tolerance,
-            .max_iterations = f->o->max_iterations,
-            .threads = threads};
-        ark_logreg_fit fit;
-        if ((st = ark_logreg_minimise(&p, w, &fit)) != ARK_OK) {
-            goto done;
-        }
-        double *all = f->w + c * K * stride;
-        for (size_t j = 0; j < m; j++) {
-            memcpy(all + out[j] * stride, w + j * stride, stride * sizeof *w);
-            f->converged[c * K + out[j]] = fit.converged;
-        }
-        if (f->val) {
-            predict_rows(all, d, out, m, f->xv, f->val->n, K, z, f->p + c * f->val->n * K);
-        }
-    }
-done:
-    ark_free(w);
-    ark_free(z);
-    return st;
-}
+/* --- which classes --- */
 
 static const char *absent(size_t positives, size_t rows) {
     if (positives == 0) {
@@ -213,92 +152,80 @@ static const char *absent(size_t positives, size_t rows) {
     return positives == rows ? "no negative row in train" : NULL;
 }
 
-/* Task of ark_parallel: the binary problem of class k. */
-static void fit_binary(void *ctx, int64_t task, int thread) {
-    (void)thread;
-    fitting *f = ctx;
-    size_t k = (size_t)task, n = f->train->n, K = f->train->K, used = 0, positives = 0;
-    uint32_t *rows = NULL;
-    int32_t *label = NULL;
-    ark_status st = ARK_NEW(&rows, n, "rows");
-    if (st != ARK_OK || (st = ARK_NEW(&label, n, "labels")) != ARK_OK) {
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) {
-        double y = f->train->label[i * K + k];
-        if (!isnan(y)) {
-            rows[used] = (uint32_t)i;
-            label[used++] = y == 1;
-            positives += y == 1;
+/* Set left_out, and out[0..m) to the classes that can be fitted. */
+static ark_status choose_classes(const ark_labelled *train, ark_readout *r, size_t *out, size_t *m) {
+    size_t *count; /* K positives, K labelled rows, and labelled rows of any class */
+    ARK_TRY(ARK_NEW(&count, 2 * r->K + 1, "class counts"));
+    for (size_t i = 0; i < train->n; i++) {
+        const double *y = train->label + ark_labelled_row(train, i) * r->K;
+        for (size_t k = 0; k < r->K; k++) {
+            count[k] += y[k] == 1;
+            count[r->K + k] += !isnan(y[k]);
         }
     }
-    f->left_out[k] = absent(positives, used);
-    if (!f->left_out[k]) {
-        st = fit_grid(f, &k, 1, rows, label, used, 1);
-    }
-done:
-    f->status[k] = st;
-    ark_free(rows);
-    ark_free(label);
-}
-
-/* The softmax over the classes that occur in train. */
-static ark_status fit_softmax(fitting *f) {
-    size_t n = f->train->n, K = f->train->K, used = 0, m = 0;
-    size_t *count = NULL, *out = NULL;
-    uint32_t *rows = NULL;
-    int32_t *label = NULL;
-    ark_status st = ARK_NEW(&count, K, "class counts");
-    if (st != ARK_OK || (st = ARK_NEW(&out, K, "classes")) != ARK_OK ||
-        (st = ARK_NEW(&rows, n, "rows")) != ARK_OK || (st = ARK_NEW(&label, n, "labels")) != ARK_OK) {
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < K; k++) {
-            if (f->train->label[i * K + k] == 1) {
-                rows[used] = (uint32_t)i;
-                label[used++] = (int32_t)k;
-                count[k]++;
-            }
+    *m = 0;
+    for (size_t k = 0; k < r->K; k++) {
+        r->left_out[k] = absent(count[k], count[r->K + k]);
+        if (!r->left_out[k]) {
+            out[(*m)++] = k;
         }
     }
-    for (size_t k = 0; k < K; k++) {
-        f->left_out[k] = absent(count[k], used);
-        if (count[k] > 0) {
-            count[k] = m; /* from here on: the class's output */
-            out[m++] = k;
-        }
-    }
-    for (size_t i = 0; i < used; i++) {
-        label[i] = (int32_t)count[label[i]];
-    }
-    if (m > 1) {
-        st = fit_grid(f, out, m, rows, label, used, f->threads);
-    }
-done:
     ark_free(count);
-    ark_free(out);
-    ark_free(rows);
-    ark_free(label);
-    return st;
+    return *m > 0 ? ARK_OK : ARK_ERR(ARK_EINVAL, "readout: no class has both labels in train");
 }
 
-static ark_status fit_all(fitting *f) {
-    size_t K = f->train->K, left = 0;
-    if (f->o->task == ARK_READOUT_MULTICLASS) {
-        ARK_TRY(fit_softmax(f));
-    } else {
-        ark_parallel(f->threads, (int64_t)K, fit_binary, f);
-        for (size_t k = 0; k < K; k++) {
-            if (f->status[k] != ARK_OK) {
-                return ARK_ERR(f->status[k], "readout of class %zu: %s", k, ark_status_text(f->status[k]));
-            }
-        }
+/* --- fitting --- */
+
+/* All that is tried: weights of the m fitted classes for every C or epoch. */
+typedef struct fitting {
+    const ark_labelled *train, *val;
+    const ark_readout_opts *o;
+    size_t *out, m;
+    double *inverse;
+    double *w; /* (nC, m, d+1) */
+    ark_logreg_fit *fits;
+    int threads;
+} fitting;
+
+static ark_status fit_lbfgs(fitting *f, ark_readout *r) {
+    bool softmax = r->task == ARK_READOUT_MULTICLASS;
+    ARK_TRY(ARK_NEW(&f->fits, r->nC * f->m, "fits"));
+    ark_logreg p = {.data = f->train,
+        .mean = r->mean,
+        .inverse = f->inverse,
+        .out = f->out,
+        .m = f->m,
+        .softmax = softmax,
+        .C = r->C,
+        .nC = r->nC,
+        .tolerance = f->o->tolerance,
+        .max_iterations = f->o->max_iterations,
+        .threads = f->threads};
+    ARK_TRY(ark_logreg_minimise(&p, f->w, f->fits));
+    for (size_t i = 0; i < r->nC * (softmax ? 1 : f->m); i++) {
+        r->iterations += (size_t)f->fits[i].iterations;
     }
-    for (size_t k = 0; k < K; k++) {
-        left += f->left_out[k] != NULL;
+    return ARK_OK;
+}
+
+static ark_status fit(fitting *f, ark_readout *r) {
+    size_t cells;
+    if (ark_mul(r->nC, f->m * (r->d + 1), &cells)) {
+        return ARK_ERR(ARK_ENOMEM, "readout: %zu values tried x %zu weights", r->nC, f->m * (r->d + 1));
     }
-    return left < K ? ARK_OK : ARK_ERR(ARK_EINVAL, "readout: no class has both labels in train");
+    ARK_TRY(ARK_NEW(&f->w, cells, "weights along the grid"));
+    if (f->o->optimizer == ARK_READOUT_LBFGS) {
+        return fit_lbfgs(f, r);
+    }
+    ark__adam_job job = {.data = f->train,
+        .mean = r->mean,
+        .inverse = f->inverse,
+        .out = f->out,
+        .m = f->m,
+        .softmax = r->task == ARK_READOUT_MULTICLASS,
+        .opts = &f->o->adam,
+        .threads = f->threads};
+    return ark__adam_fit(&job, f->w);
 }
 
 /* --- choosing C --- */
@@ -315,72 +242,119 @@ static double log_loss(const double *p, const double *label, size_t n, size_t K,
     return entries ? sum / (double)entries : NAN;
 }
 
-/* out->val and out->best, from the validation probabilities of every C. */
-static ark_status choose(const fitting *f, ark_readout *out) {
-    size_t n = f->val->n, K = f->val->K;
-    double *label = NULL;
-    ark_class_auc *per_class = NULL;
-    ark_status st = ARK_NEW(&label, n * K, "validation labels");
-    if (st != ARK_OK || (st = ARK_NEW(&per_class, K, "validation metrics")) != ARK_OK) {
-        goto done;
+/* Probabilities (n,K) of the fitted classes; NaN for the others. w (m,d+1). */
+static ark_status predict(const ark_readout *r, const double *inverse, const size_t *out, size_t m,
+    const double *w, const ark_labelled *data, int threads, double *prob) {
+    double *z;
+    size_t cells;
+    if (ark_mul(data->n, m, &cells)) {
+        return ARK_ERR(ARK_ENOMEM, "readout: %zu rows, %zu classes", data->n, m);
     }
-    memcpy(label, f->val->label, n * K * sizeof *label);
-    ark_readout_mask_labels(out, label, n);
-    for (size_t c = 0; c < out->nC; c++) {
-        const double *p = f->p + c * n * K;
-        if (f->o->select == ARK_SELECT_LOG_LOSS) {
-            out->val[c] = log_loss(p, label, n, K, out->task);
-        } else {
-            ark_eval_table t = {.score = p, .label = label, .n = n, .K = K};
-            ark_macro macro;
-            if ((st = ark_table_metrics(&t, per_class, &macro)) != ARK_OK) {
-                goto done;
+    ARK_TRY(ARK_NEW(&z, cells, "logits"));
+    ark_status st = ark_logreg_logits(data, r->mean, inverse, w, m, threads, z);
+    for (size_t i = 0; i < data->n && st == ARK_OK; i++) {
+        double *row = z + i * m, *p = prob + i * r->K;
+        for (size_t k = 0; k < r->K; k++) {
+            p[k] = NAN;
+        }
+        if (r->task == ARK_READOUT_MULTICLASS) {
+            ark_logreg_probabilities(row, m);
+        }
+        for (size_t k = 0; k < m; k++) {
+            if (r->task == ARK_READOUT_MULTILABEL) {
+                ark_logreg_probabilities(&row[k], 1);
             }
-            out->val[c] = macro.auroc.value;
-        }
-        double sign = f->o->select == ARK_SELECT_LOG_LOSS ? -1 : 1;
-        if (sign * out->val[c] > sign * out->val[out->best]) {
-            out->best = c;
+            p[out[k]] = row[k];
         }
     }
-    if (isnan(out->val[0])) {
+    ark_free(z);
+    return st;
+}
+
+/* The criterion of one try. label (n,K) is missing for classes left out. */
+static ark_status criterion(const ark_readout *r, ark_readout_select select, const ark_eval_table *t,
+    ark_class_auc *room, double *v) {
+    if (select == ARK_SELECT_LOG_LOSS) {
+        *v = log_loss(t->score, t->label, t->n, t->K, r->task);
+        return ARK_OK;
+    }
+    ark_macro macro;
+    ARK_TRY(ark_table_metrics(t, room, &macro));
+    *v = macro.auroc.value;
+    return ARK_OK;
+}
+
+/* r->val and r->best, from the validation probabilities of every try. */
+static ark_status choose(const fitting *f, ark_readout *r) {
+    size_t n = f->val->n, K = r->K, weights = f->m * (r->d + 1);
+    double *label = NULL, *prob = NULL, sign = f->o->select == ARK_SELECT_LOG_LOSS ? -1 : 1;
+    ark_class_auc *room = NULL;
+    ark_status st = ARK_NEW(&label, n * K, "validation labels");
+    st = st ? st : ARK_NEW(&prob, n * K, "validation probabilities");
+    st = st ? st : ARK_NEW(&room, K, "validation metrics");
+    for (size_t i = 0; i < n && st == ARK_OK; i++) {
+        memcpy(label + i * K, f->val->label + ark_labelled_row(f->val, i) * K, K * sizeof *label);
+    }
+    if (st == ARK_OK) {
+        ark_readout_mask_labels(r, label, n);
+    }
+    ark_eval_table t = {.score = prob, .label = label, .n = n, .K = K};
+    for (size_t c = 0; c < r->nC && st == ARK_OK; c++) {
+        st = predict(r, f->inverse, f->out, f->m, f->w + c * weights, f->val, f->threads, prob);
+        st = st ? st : criterion(r, f->o->select, &t, room, &r->val[c]);
+        if (st == ARK_OK && sign * r->val[c] > sign * r->val[r->best]) {
+            r->best = c;
+        }
+    }
+    if (st == ARK_OK && isnan(r->val[0])) {
         st = ARK_ERR(ARK_EINVAL, "readout: no class has %s in the validation split",
             f->o->select == ARK_SELECT_LOG_LOSS ? "a label" : "both labels");
     }
-done:
     ark_free(label);
-    ark_free(per_class);
+    ark_free(prob);
+    ark_free(room);
     return st;
 }
 
 static ark_status readout_new(const ark_labelled *train, const ark_readout_opts *o, ark_readout *r) {
-    *r = (ark_readout){.task = o->task, .d = train->d, .K = train->K, .nC = o->nC};
+    bool adam = o->optimizer == ARK_READOUT_ADAM;
+    *r = (ark_readout){.task = o->task, .d = train->d, .K = train->K, .nC = adam ? o->adam.epochs : o->nC};
     ARK_TRY(ARK_NEW(&r->mean, r->d, "feature means"));
     ARK_TRY(ARK_NEW(&r->scale, r->d, "feature deviations"));
     ARK_TRY(ARK_NEW(&r->w, r->K * (r->d + 1), "readout weights"));
     ARK_TRY(ARK_NEW(&r->left_out, r->K, "classes"));
     ARK_TRY(ARK_NEW(&r->C, r->nC, "grid"));
     ARK_TRY(ARK_NEW(&r->val, r->nC, "grid"));
-    memcpy(r->C, o->C, r->nC * sizeof *r->C);
     for (size_t c = 0; c < r->nC; c++) {
+        r->C[c] = adam ? (double)c + 1 : o->C[c];
         r->val[c] = NAN;
     }
     return ARK_OK;
 }
 
-static ark_status fitting_new(fitting *f, ark_readout *r, double **xt, double **xv) {
-    size_t weights = r->K * (r->d + 1), scores = f->val ? f->val->n * r->K : 0;
-    moments(f->train, r->mean, r->scale);
-    ARK_TRY(standardise(f->train, r->mean, r->scale, xt));
-    if (f->val) {
-        ARK_TRY(standardise(f->val, r->mean, r->scale, xv));
+static ark_status standardise(const ark_labelled *train, const ark_readout_opts *o, ark_readout *r) {
+    double *t;
+    if (o->raw) {
+        for (size_t j = 0; j < r->d; j++) {
+            r->scale[j] = 1;
+        }
+        return ARK_OK;
     }
-    f->xt = *xt;
-    f->xv = *xv;
-    ARK_TRY(ARK_NEW(&f->w, r->nC * weights, "weights along the grid"));
-    ARK_TRY(ARK_NEW(&f->p, r->nC * scores, "validation probabilities"));
-    ARK_TRY(ARK_NEW(&f->converged, r->nC * r->K, "fits"));
-    return ARK_NEW(&f->status, r->K, "fits");
+    ARK_TRY(ARK_NEW(&t, ARK_TILE_ROWS * ark_tile_width(r->d), "a tile of features"));
+    moments(train, t, r->mean, r->scale);
+    ark_free(t);
+    return ARK_OK;
+}
+
+/* The chosen weights, each class in its row. */
+static void keep(const fitting *f, ark_readout *r) {
+    size_t stride = r->d + 1;
+    const double *w = f->w + r->best * f->m * stride;
+    bool softmax = r->task == ARK_READOUT_MULTICLASS;
+    for (size_t k = 0; k < f->m; k++) {
+        memcpy(r->w + f->out[k] * stride, w + k * stride, stride * sizeof *w);
+        r->unconverged += f->fits && !f->fits[softmax ? r->best : r->best * f->m + k].converged;
+    }
 }
 
 ark_status ark_readout_fit(
@@ -391,66 +365,36 @@ ark_status ark_readout_fit(
         ARK_TRY(check_data(val, o->task, "validation"));
     }
     ark_readout r;
-    double *xt = NULL, *xv = NULL;
     fitting f = {
         .train = train, .val = val, .o = o, .threads = o->threads > 0 ? o->threads : ark_cpu_count()};
     ark_status st = readout_new(train, o, &r);
-    if (st != ARK_OK || (st = fitting_new(&f, &r, &xt, &xv)) != ARK_OK) {
-        goto done;
+    st = st ? st : ARK_NEW(&f.out, r.K, "classes");
+    st = st ? st : choose_classes(train, &r, f.out, &f.m);
+    st = st ? st : standardise(train, o, &r);
+    st = st ? st : inverse_of(r.scale, r.d, &f.inverse);
+    st = st ? st : fit(&f, &r);
+    r.best = o->optimizer == ARK_READOUT_ADAM && !val ? r.nC - 1 : 0;
+    st = st || !val ? st : choose(&f, &r);
+    if (st == ARK_OK) {
+        keep(&f, &r);
+        *out = r;
+    } else {
+        ark_readout_free(&r);
     }
-    f.left_out = r.left_out;
-    if ((st = fit_all(&f)) != ARK_OK || (val && (st = choose(&f, &r)) != ARK_OK)) {
-        goto done;
-    }
-    memcpy(r.w, f.w + r.best * r.K * (r.d + 1), r.K * (r.d + 1) * sizeof *r.w);
-    for (size_t k = 0; k < r.K; k++) {
-        r.unconverged += !r.left_out[k] && !f.converged[r.best * r.K + k];
-    }
-    *out = r;
-    r = (ark_readout){0};
-done:
-    ark_readout_free(&r);
-    ark_free(xt);
-    ark_free(xv);
+    ark_free(f.out);
+    ark_free(f.inverse);
     ark_free(f.w);
-    ark_free(f.p);
-    ark_free(f.converged);
-    ark_free(f.status);
+    ark_free(f.fits);
     return st;
 }
 
-/* --- use --- */
+/* --- using it --- */
 
 void ark_readout_mask_labels(const ark_readout *r, double *label, size_t n) {
-    for (size_t i = 0; i < n * r->K; i++) {
-        if (r->left_out[i % r->K]) {
-            label[i] = NAN;
+    for (size_t k = 0; k < r->K; k++) {
+        for (size_t i = 0; i < n && r->left_out[k]; i++) {
+            label[i * r->K + k] = NAN;
         }
-    }
-}
-
-typedef struct prediction {
-    const ark_readout *r;
-    const double *x;
-    size_t n;
-    size_t *classes, m; /* those fitted */
-    double *z;          /* [threads][K] */
-    double *out;
-} prediction;
-
-static void predict_block(void *ctx, int64_t task, int thread) {
-    prediction *p = ctx;
-    const ark_readout *r = p->r;
-    size_t first = (size_t)task * ROWS_PER_TASK,
-           n = p->n - first < ROWS_PER_TASK ? p->n - first : ROWS_PER_TASK;
-    const double *x = p->x + first * r->d;
-    double *z = p->z + (size_t)thread * r->K, *out = p->out + first * r->K;
-    if (r->task == ARK_READOUT_MULTICLASS) {
-        predict_rows(r->w, r->d, p->classes, p->m, x, n, r->K, z, out);
-        return;
-    }
-    for (size_t j = 0; j < p->m; j++) {
-        predict_rows(r->w, r->d, &p->classes[j], 1, x, n, r->K, z, out);
     }
 }
 
@@ -458,27 +402,21 @@ ark_status ark_readout_predict(const ark_readout *r, const ark_labelled *data, i
     if (data->d != r->d) {
         return ARK_ERR(ARK_ESHAPE, "readout: fitted on %zu features, got %zu", r->d, data->d);
     }
-    threads = threads > 0 ? threads : ark_cpu_count();
-    prediction p = {.r = r, .n = data->n, .out = out};
-    double *x = NULL;
-    ark_status st = standardise(data, r->mean, r->scale, &x);
-    if (st != ARK_OK || (st = ARK_NEW(&p.classes, r->K, "classes")) != ARK_OK ||
-        (st = ARK_NEW(&p.z, (size_t)threads * r->K, "logits")) != ARK_OK) {
-        goto done;
-    }
-    p.x = x;
-    for (size_t k = 0; k < r->K; k++) {
+    size_t *classes = NULL, m = 0, stride = r->d + 1;
+    double *w = NULL, *inverse = NULL;
+    ark_status st = ARK_NEW(&classes, r->K, "classes");
+    st = st ? st : ARK_NEW(&w, r->K * stride, "weights");
+    st = st ? st : inverse_of(r->scale, r->d, &inverse);
+    for (size_t k = 0; k < r->K && st == ARK_OK; k++) {
         if (!r->left_out[k]) {
-            p.classes[p.m++] = k;
+            memcpy(w + m * stride, r->w + k * stride, stride * sizeof *w);
+            classes[m++] = k;
         }
     }
-    for (size_t i = 0; i < data->n * r->K; i++) {
-        out[i] = NAN;
-    }
-    ark_parallel(threads, (int64_t)((data->n + ROWS_PER_TASK - 1) / ROWS_PER_TASK), predict_block, &p);
-done:
-    ark_free(x);
-    ark_free(p.classes);
-    ark_free(p.z);
+    threads = threads > 0 ? threads : ark_cpu_count();
+    st = st ? st : predict(r, inverse, classes, m, w, data, threads, out);
+    ark_free(classes);
+    ark_free(w);
+    ark_free(inverse);
     return st;
 }

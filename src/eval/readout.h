@@ -5,15 +5,8 @@
 #ifndef ARK_EVAL_READOUT_H
 #define ARK_EVAL_READOUT_H
 
+#include "eval/labelled.h"
 #include "eval/metrics.h"
-
-/* Embeddings of n rows and their labels. */
-typedef struct ark_labelled {
-    const float *f32;    /* (n,d), or NULL */
-    const double *f64;   /* (n,d), used when f32 is NULL */
-    const double *label; /* (n,K): 0, 1, NaN = missing; multi-class: exactly one 1, or all missing */
-    size_t n, d, K;
-} ark_labelled;
 
 typedef enum ark_readout_task {
     ARK_READOUT_MULTILABEL, /* K independent binary problems; binary is K = 1 */
@@ -25,8 +18,24 @@ typedef enum ark_readout_select {
     ARK_SELECT_LOG_LOSS, /* lowest validation cross-entropy, mean over labelled entries */
 } ark_readout_select;
 
+typedef enum ark_readout_optimizer {
+    ARK_READOUT_LBFGS, /* to the optimum, for every C */
+    ARK_READOUT_ADAM,  /* no regularisation; the number of epochs is what is chosen */
+} ark_readout_optimizer;
+
+/* torch.optim.Adam (betas 0.9 and 0.999, eps 1e-8) on the mean loss of a batch, from zero weights. */
+typedef struct ark_readout_adam {
+    double lr;
+    size_t batch, epochs; /* epochs 1..100000 */
+    uint64_t seed;        /* of the order of the rows, drawn anew in every epoch */
+    bool in_order;        /* no shuffling */
+} ark_readout_adam;
+
 typedef struct ark_readout_opts {
     ark_readout_task task;
+    ark_readout_optimizer optimizer;
+    ark_readout_adam adam;
+    bool raw;                  /* features as they are, not standardised */
     ark_readout_select select; /* equal values: the stronger regularisation */
     const double *C;           /* inverse regularisation, ascending (each fit starts from the one before) */
     size_t nC;                 /* 1..64 */
@@ -35,22 +44,25 @@ typedef struct ark_readout_opts {
     int threads; /* 0 = all processors */
 } ark_readout_opts;
 
-/** Multi-label, mean AUROC, C = 1e-5, 1e-4 .. 1e2, tolerance 1e-6, at most 1000 iterations. */
+/** Multi-label, mean AUROC, C = 1e-5, 1e-4 .. 1e2, tolerance 1e-6, at most 1000 iterations; Adam with lr
+ *  1e-4, batch 512, 100 epochs. */
 ark_readout_opts ark_readout_default_opts(void);
 
 /* A fitted readout. Freed by ark_readout_free. */
 typedef struct ark_readout {
     ark_readout_task task;
     size_t d, K, nC;
-    double *mean, *scale;  /* [d] of the training features; scale = 1 where a feature is constant */
+    double *mean, *scale;  /* [d] of the training features; scale = 1 where one is constant; raw: 0 and 1 */
     double *w;             /* (K, d+1) on standardised features, bias last; zero for classes left out */
     const char **left_out; /* [K] why a class was not fitted (static text), NULL for fitted ones */
-    double *C, *val;       /* [nC] the values tried and the selection criterion of each */
+    double *C, *val;       /* [nC] the values tried (Adam: epochs) and the selection criterion of each */
     size_t best;           /* index of the chosen one */
     size_t unconverged;    /* fits at the chosen C that hit max_iterations */
+    size_t iterations;     /* of all fits */
 } ark_readout;
 
-/** Fit on train, choose C on val. val NULL: allowed with a single C only. A class without a positive (or,
+/** Fit on train, choose C (Adam: the epoch) on val. val NULL: allowed with a single C only; Adam then takes
+ *  the last epoch. A class without a positive (or,
  *  multi-label, without a negative) row in train is left out.
  *  @return ARK_OK | ARK_EINVAL (bad label or feature, naming the row; no class left; validation split that
  *  defines no criterion) | ARK_ESHAPE | ARK_ENOMEM */

@@ -177,3 +177,13 @@ ark_interval ark_wilson(size_t hits, size_t n, double level) {
     double half = z / (1 + z2 / rows) * sqrt(share * (1 - share) / rows + z2 / (4 * rows * rows));
     return (ark_interval){.low = hits == 0 ? 0 : centre - half, .high = hits == n ? 1 : centre + half};
 }
+
+ark_interval ark_t_interval(const double *x, size_t n, double level) {
+    double mean, sd;
+    if (n < 2) {
+        return (ark_interval){.low = NAN, .high = NAN, .why = "fewer than two values"};
+    }
+    ark_mean_sd(x, n, &mean, &sd);
+    double half = ark_student_quantile(level, (double)n - 1) * sd / sqrt((double)n);
+    return (ark_interval){.low = mean - half, .high = mean + half};
+}

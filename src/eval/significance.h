@@ -34,6 +34,10 @@ ark_status ark_holm(const double *p, size_t m, double *adjusted) ARK_MUST_CHECK;
  *  proportion_confint "wilson"). n = 0 is no interval with a reason. */
 ark_interval ark_wilson(size_t hits, size_t n, double level);
 
+/** Student's interval of the mean of n independent values (scipy.stats.t.interval): n < 2 is no interval
+ *  with a reason. */
+ark_interval ark_t_interval(const double *x, size_t n, double level);
+
 /** Mean and standard deviation (n - 1; NaN for n < 2) of n values, the sum of squares about the mean. */
 void ark_mean_sd(const double *x, size_t n, double *mean, double *sd);
 

@@ -6,7 +6,7 @@
 #define ARK_REPORT_SVG_H
 
 #include "ark/status.h"
-#include "eval/auc_ci.h"
+#include "eval/roc_band.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,8 +46,9 @@ ark_status ark_svg_lines(
 typedef struct ark_roc_series {
     const char *name;
     ark_curve curve;
-    ark_metric auroc; /* shown in the legend with ci */
-    ark_interval ci;  /* .why set = not shown */
+    ark_metric auroc;         /* shown in the legend with ci */
+    ark_interval ci;          /* .why set = not shown */
+    const ark_roc_band *band; /* shaded; NULL, or .why set = none */
 } ark_roc_series;
 
 /** ROC curves in a square with the diagonal of chance, names and areas below. Of axes
@@ -65,5 +66,22 @@ typedef struct ark_bar_series {
  *  drawn instead, because the length of a cut bar means nothing. 1..64 categories, 1..16 series. */
 ark_status ark_svg_bars(const ark_axes *axes, const char *const *category, size_t categories,
     const ark_bar_series *series, size_t n, ark_svg *out) ARK_MUST_CHECK;
+
+/* The values of one box of a box plot. */
+typedef struct ark_box {
+    const double *value; /* [n] finite */
+    size_t n;            /* 0 = nothing there */
+} ark_box;
+
+typedef struct ark_box_series {
+    const char *name;
+    const ark_box *box; /* [categories] */
+} ark_box_series;
+
+/** Box plots, one group per category, a box per series: the box from the first to the third quartile with the
+ *  median in it, whiskers to the last values within 1.5 box lengths, the values beyond as points (Tukey).
+ *  1..64 categories, 1..16 series. */
+ark_status ark_svg_boxes(const ark_axes *axes, const char *const *category, size_t categories,
+    const ark_box_series *series, size_t n, ark_svg *out) ARK_MUST_CHECK;
 
 #endif

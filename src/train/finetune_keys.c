@@ -23,8 +23,6 @@ static const ark_key keys[] = {
     PATH("data.exclusions", run.exclusions,
         "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     TEXT("data.dataset", run.datasets, "", "the dataset to learn; may be empty when the file has one only"),
-    PATH("data.exclusions", run.exclusions,
-        "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),
     WORD("data.on_bad_sample", run.on_bad, "fail", on_bad,
         "an unreadable image stops the run, or is left out and counted"),
     INT("data.workers", run.workers, "2", 1, 256, "loader threads"),

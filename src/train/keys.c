@@ -165,6 +165,15 @@ static ark_status read_section(const ark_key_table *t, void *object, const ark_y
     return ARK_OK;
 }
 
+static bool is_foreign(const ark_key_table *t, const char *section) {
+    for (size_t i = 0; t->foreign && t->foreign[i]; i++) {
+        if (!strcmp(t->foreign[i], section)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 ark_status ark_keys_read(const ark_key_table *t, void *object, const char *path) {
     ark_yaml *y;
     ARK_TRY(ark_yaml_read(path, &y));
@@ -176,6 +185,9 @@ ark_status ark_keys_read(const ark_key_table *t, void *object, const char *path)
     }
     for (size_t i = 0; st == ARK_OK && i < y->root->count; i++) {
         const ark_yaml_node *section = y->root->items[i];
+        if (is_foreign(t, y->root->keys[i])) {
+            continue;
+        }
         if (section->kind != ARK_YAML_MAP) {
             char where[512];
             snprintf(where, sizeof where, "%s:%d", path, section->line);

@@ -35,6 +35,7 @@ typedef struct ark_key_table {
     size_t n;
     size_t origins;              /* offset of the object's char **origins */
     const char *example_section; /* for the message about a file without sections */
+    const char *const *foreign;  /* sections that somebody else reads, NULL-terminated; NULL = none */
 } ark_key_table;
 
 /** Allocate origins and set every default; text fields must be NULL before. Free also after failure. */

@@ -1,7 +1,10 @@
 /* The readout against scikit-learn's LogisticRegression (golden/make_readout.py). */
 #include "base/alloc.h"
+#include "base/rng.h"
+#include "eval/adam.h"
 #include "eval/logreg.h"
 #include "eval/readout.h"
+#include "golden/probe.h"
 #include "golden/readout.h"
 
 // clang-format off
@@ -116,57 +119,60 @@ static void predictions_equal_sklearn(void **state) {
 }
 
 typedef struct losses {
-    double v[200];
-    int n;
+    double v[K][200];
+    int n[K];
 } losses;
 
-static void keep_loss(void *ctx, int iteration, double loss) {
+static void keep_loss(void *ctx, size_t problem, size_t c, int iteration, double loss) {
     losses *l = ctx;
-    assert_int_equal(iteration, l->n + 1);
-    l->v[l->n++] = loss;
+    assert_int_equal(c, 0);
+    assert_int_equal(iteration, l->n[problem] + 1);
+    l->v[problem][l->n[problem]++] = loss;
 }
 
+/* Three binary problems in one walk, and one softmax. */
 static void loss_falls_monotonically(void **state) {
     (void)state;
-    double x[N * D], w[K * (D + 1)] = {0};
-    uint32_t rows[N];
-    int32_t label[N];
-    for (size_t i = 0; i < N; i++) {
-        rows[i] = (uint32_t)i;
-        for (size_t k = 0; k < K; k++) {
-            label[i] = golden_train_class[i * K + k] == 1 ? (int32_t)k : label[i];
-        }
-        for (size_t j = 0; j < D; j++) {
-            x[i * D + j] = golden_train[i * D + j] / 10;
-        }
+    static const size_t out[K] = {0, 1, 2};
+    static const double one = 1;
+    double mean[D] = {0}, inverse[D];
+    for (size_t j = 0; j < D; j++) {
+        inverse[j] = 0.1;
     }
-    losses l = {.n = 0};
-    ark_logreg p = {.x = x,
-        .d = D,
-        .rows = rows,
-        .label = label,
-        .used = N,
-        .K = K,
-        .C = 1,
-        .tolerance = 1e-8,
-        .max_iterations = 200,
-        .threads = 1,
-        .on_iteration = keep_loss,
-        .ctx = &l};
-    ark_logreg_fit fit;
-    assert_int_equal(ark_logreg_minimise(&p, w, &fit), ARK_OK);
-    assert_true(fit.converged && fit.iterations == l.n && l.n > 5);
-    CLOSE(l.v[l.n - 1], fit.loss, 0);
-    assert_true(l.v[0] < log(K)); /* the loss of zero weights */
-    for (int i = 1; i < l.n; i++) {
-        assert_true(l.v[i] <= l.v[i - 1]);
+    for (int softmax = 0; softmax < 2; softmax++) {
+        ark_labelled t = train(softmax ? golden_train_class : golden_train_label);
+        losses l = {.n = {0}};
+        double w[K * (D + 1)] = {0};
+        ark_logreg p = {.data = &t,
+            .mean = mean,
+            .inverse = inverse,
+            .out = out,
+            .m = K,
+            .softmax = softmax,
+            .C = &one,
+            .nC = 1,
+            .tolerance = 1e-8,
+            .max_iterations = 200,
+            .threads = 1,
+            .on_iteration = keep_loss,
+            .ctx = &l};
+        ark_logreg_fit fit[K];
+        assert_int_equal(ark_logreg_minimise(&p, w, fit), ARK_OK);
+        for (size_t k = 0; k < (softmax ? 1 : K); k++) {
+            assert_true(fit[k].converged && fit[k].iterations == l.n[k] && l.n[k] > 5);
+            CLOSE(l.v[k][l.n[k] - 1], fit[k].loss, 0);
+            assert_true(l.v[k][0] < log(softmax ? K : 2)); /* the loss of zero weights */
+            for (int i = 1; i < l.n[k]; i++) {
+                assert_true(l.v[k][i] <= l.v[k][i - 1] * (1 + 1e-15));
+            }
+        }
+        /* stopping early is reported, and leaves a better point than the start */
+        memset(w, 0, sizeof w);
+        l = (losses){.n = {0}};
+        p.max_iterations = 3;
+        assert_int_equal(ark_logreg_minimise(&p, w, fit), ARK_OK);
+        assert_true(!fit[0].converged && fit[0].loss < log(softmax ? K : 2));
     }
-    /* stopping early is reported, and leaves a better point than the start */
-    memset(w, 0, sizeof w);
-    l.n = 0;
-    p.max_iterations = 3;
-    assert_int_equal(ark_logreg_minimise(&p, w, &fit), ARK_OK);
-    assert_true(!fit.converged && fit.loss < log(K));
 }
 
 static void threads_do_not_matter(void **state) {
@@ -327,8 +333,136 @@ static void out_of_memory_leaks_nothing(void **state) {
     }
 }
 
+/* Enough rows for the Gram matrix: from it and without it, the same optimum, which is unique. */
+static void gram_matrix_changes_only_the_way(void **state) {
+    (void)state;
+    enum { ROWS = 2600, WIDE = 13, OUT = 2 };
+    static const size_t out[OUT] = {0, 1};
+    static const double C[] = {1e-4, 1e-2, 1, 100};
+    double *x = ark_malloc(ROWS * WIDE * sizeof *x), *y = ark_malloc(ROWS * OUT * sizeof *y);
+    double w[2][4 * OUT * (WIDE + 1)] = {{0}};
+    ark_logreg_fit fit[4 * OUT];
+    int iterations[2] = {0};
+    ark_rng rng = ark_rng_at(3, ARK_RNG_TEST, 0, 0, 0);
+    for (size_t i = 0; i < ROWS; i++) {
+        double common = ark_rng_normal(&rng), z = 0;
+        for (size_t j = 0; j < WIDE; j++) {
+            x[i * WIDE + j] = 3 * common + ark_rng_normal(&rng) / (double)(j + 1);
+            z += (j % 2 ? 1 : -1) * x[i * WIDE + j];
+        }
+        y[i * OUT] = ark_rng_f64(&rng) < 1 / (1 + exp(-z));
+        y[i * OUT + 1] = i % 7 ? ark_rng_f64(&rng) < 0.02 : NAN;
+    }
+    ark_labelled t = {.f64 = x, .label = y, .n = ROWS, .d = WIDE, .K = OUT};
+    for (int plain = 0; plain < 2; plain++) {
+        ark_logreg p = {.data = &t,
+            .out = out,
+            .m = OUT,
+            .C = C,
+            .nC = 4,
+            .tolerance = 1e-10,
+            .max_iterations = 10000,
+            .threads = 2,
+            .plain = plain};
+        assert_int_equal(ark_logreg_minimise(&p, w[plain], fit), ARK_OK);
+        for (size_t i = 0; i < 4 * OUT; i++) {
+            assert_true(fit[i].converged);
+            iterations[plain] += fit[i].iterations;
+        }
+    }
+    for (size_t i = 0; i < 4 * OUT * (WIDE + 1); i++) {
+        CLOSE(w[0][i], w[1][i], 1e-6 * (1 + fabs(w[1][i])));
+    }
+    assert_true(iterations[0] < iterations[1]);
+    ark_free(x);
+    ark_free(y);
+}
+
+/* A table of chosen rows is the table that has only them. */
+static void rows_of_a_table(void **state) {
+    (void)state;
+    uint32_t rows[N];
+    float x[N * D];
+    double label[N * K];
+    for (size_t i = 0; i < N; i++) {
+        rows[i] = (uint32_t)(i * 7 % N);
+        memcpy(x + i * D, golden_train + (size_t)rows[i] * D, D * sizeof *x);
+        memcpy(label + i * K, golden_train_label + (size_t)rows[i] * K, K * sizeof *label);
+    }
+    ark_labelled a = train(golden_train_label), b = a, v = val(golden_val_label);
+    a.rows = rows;
+    b.f32 = x;
+    b.label = label;
+    a.n = b.n = 50;
+    ark_readout_opts o = opts(ARK_READOUT_MULTILABEL, ARK_SELECT_AUROC);
+    ark_readout ra, rb;
+    double pa[M * K], pb[M * K];
+    assert_int_equal(ark_readout_fit(&a, &v, &o, &ra), ARK_OK);
+    assert_int_equal(ark_readout_fit(&b, &v, &o, &rb), ARK_OK);
+    assert_memory_equal(ra.w, rb.w, K * (D + 1) * sizeof *ra.w);
+    for (size_t i = 0; i < 30; i++) {
+        rows[i] = (uint32_t)(2 * i);
+    }
+    assert_int_equal(ark_readout_predict(&ra, &v, 2, pa), ARK_OK);
+    v.rows = rows;
+    v.n = 30;
+    assert_int_equal(ark_readout_predict(&rb, &v, 1, pb), ARK_OK);
+    for (size_t i = 0; i < 30 * K; i++) {
+        CLOSE(pb[i], pa[2 * (i / K) * K + i % K], 1e-15);
+    }
+    ark_readout_free(&ra);
+    ark_readout_free(&rb);
+}
+
+static void adam_equals_pytorch(void **state) {
+    (void)state;
+    static const size_t out[ADAM_K] = {0, 1, 2};
+    ark_readout_adam o = {.lr = adam_lr, .batch = ADAM_BATCH, .epochs = ADAM_EPOCHS, .in_order = true};
+    for (int softmax = 0; softmax < 2; softmax++) {
+        ark_labelled t = {
+            .f32 = adam_x, .label = softmax ? adam_class : adam_label, .n = ADAM_N, .d = ADAM_D, .K = ADAM_K};
+        ark__adam_job job = {
+            .data = &t, .out = out, .m = ADAM_K, .softmax = softmax, .opts = &o, .threads = 2};
+        double w[ADAM_EPOCHS * ADAM_K * (ADAM_D + 1)];
+        const double *want = softmax ? adam_softmax_w : adam_w;
+        assert_int_equal(ark__adam_fit(&job, w), ARK_OK);
+        for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
+            CLOSE(w[i], want[i], 1e-10);
+        }
+    }
+}
+
+/* The best epoch is chosen on validation; shuffled rows give the same result for any number of threads. */
+static void adam_chooses_the_epoch(void **state) {
+    (void)state;
+    ark_labelled t = train(golden_train_label), v = val(golden_val_label);
+    ark_readout_opts o = opts(ARK_READOUT_MULTILABEL, ARK_SELECT_LOG_LOSS);
+    o.optimizer = ARK_READOUT_ADAM;
+    o.adam = (ark_readout_adam){.lr = 0.1, .batch = 16, .epochs = 60, .seed = 5};
+    ark_readout one, many;
+    o.threads = 1;
+    assert_int_equal(ark_readout_fit(&t, &v, &o, &one), ARK_OK);
+    o.threads = 3;
+    assert_int_equal(ark_readout_fit(&t, &v, &o, &many), ARK_OK);
+    assert_int_equal(one.nC, 60);
+    assert_true(one.C[one.best] == (double)one.best + 1);
+    for (size_t e = 0; e < 60; e++) {
+        assert_true(one.val[e] >= one.val[one.best]);
+    }
+    assert_memory_equal(one.w, many.w, K * (D + 1) * sizeof *one.w);
+    CLOSE(one.val[one.best], golden_loss[argmax(golden_loss, -1)], 0.03); /* no worse a model than L-BFGS's */
+    ark_readout_free(&one);
+    ark_readout_free(&many);
+    o.adam.epochs = 0;
+    assert_int_equal(ark_readout_fit(&t, &v, &o, &one), ARK_EINVAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gram_matrix_changes_only_the_way),
+        cmocka_unit_test(rows_of_a_table),
+        cmocka_unit_test(adam_equals_pytorch),
+        cmocka_unit_test(adam_chooses_the_epoch),
         cmocka_unit_test(coefficients_equal_sklearn),
         cmocka_unit_test(choice_of_C_equals_sklearn),
         cmocka_unit_test(predictions_equal_sklearn),

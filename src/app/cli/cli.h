@@ -88,6 +88,10 @@ int cmd_inspect(cli_ctx *c, int argc, char **argv);
 int cmd_plan(cli_ctx *c, int argc, char **argv);
 int cmd_bench(cli_ctx *c, int argc, char **argv);
 int cmd_readout(cli_ctx *c, int argc, char **argv);
+int cmd_probe(cli_ctx *c, int argc, char **argv);
+int cmd_fewshot(cli_ctx *c, int argc, char **argv);
+int cmd_zeroshot(cli_ctx *c, int argc, char **argv);
+int cmd_bias(cli_ctx *c, int argc, char **argv);
 int cmd_data(cli_ctx *c, int argc, char **argv);
 
 extern const cli_verb cli_verbs[];

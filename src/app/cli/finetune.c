@@ -2,6 +2,7 @@
  * intervals. */
 #include "train/finetune.h"
 #include "app/cli/cli.h"
+#include "app/cli/run_file.h"
 #include "app/cli/train_cli.h"
 #include "base/alloc.h"
 #include "base/err.h"
@@ -100,7 +101,7 @@ int cmd_finetune(cli_ctx *c, int argc, char **argv) {
         {"--on-bad-sample", CLI_STR, "fail|skip", &a.on_bad, "what an unreadable image does (default fail)"},
     };
     int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, -1);
-    rc = rc ? rc : cli_take_assignments(c, &a.sets);
+    rc = rc ? rc : cli_take_run_file(c, &a.sets);
     if (rc == 0 && !a.out) {
         rc = cli_usage("--out DIR is missing");
     }

@@ -1,6 +1,7 @@
 /* arkfm pretrain RUN.yaml --out DIR: train, show progress, stop cleanly on Ctrl-C. */
 #include "train/pretrain.h"
 #include "app/cli/cli.h"
+#include "app/cli/run_file.h"
 #include "app/cli/train_cli.h"
 
 #include <stdio.h>
@@ -64,7 +65,7 @@ int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
         {"--on-bad-sample", CLI_STR, "fail|skip", &on_bad, "what an unreadable image does (default fail)"},
     };
     int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, -1);
-    rc = rc ? rc : cli_take_assignments(c, &sets);
+    rc = rc ? rc : cli_take_run_file(c, &sets);
     if (rc == 0 && !out) {
         rc = cli_usage("--out DIR is missing");
     }

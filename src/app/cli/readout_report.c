@@ -3,57 +3,14 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "report/curves.h"
+#include "report/grid.h"
 #include "report/html.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CELL = 48, MAX_CLASSES_SHOWN = 6 };
-
-/* Text cells of a table, filled row by row. */
-typedef struct grid {
-    char (*text)[CELL];
-    const char **cells;
-    bool *strong;
-    size_t rows, cols, used;
-} grid;
-
-static ark_status grid_new(grid *g, size_t rows, size_t cols) {
-    *g = (grid){.rows = rows, .cols = cols};
-    g->text = ark_calloc(rows * cols, sizeof *g->text);
-    g->cells = ark_calloc(rows * cols, sizeof *g->cells);
-    g->strong = ark_calloc(rows * cols, sizeof *g->strong);
-    return g->text && g->cells && g->strong ? ARK_OK : ARK_ERR(ARK_ENOMEM, "out of memory for a table");
-}
-
-static void grid_free(grid *g) {
-    ark_free(g->text);
-    ark_free(g->cells);
-    ark_free(g->strong);
-}
-
-static void put(grid *g, bool strong, const char *fmt, ...) ARK_PRINTF(3, 4);
-
-static void put(grid *g, bool strong, const char *fmt, ...) {
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(g->text[g->used], CELL, fmt, ap);
-    va_end(ap);
-    g->cells[g->used] = g->text[g->used];
-    g->strong[g->used++] = strong;
-}
-
-static void put_stat(grid *g, bool strong, double value, const ark_interval *ci) {
-    if (!isfinite(value)) {
-        put(g, false, "undefined");
-    } else if (ci->why) {
-        put(g, strong, "%.3f", value);
-    } else {
-        put(g, strong, "%.3f [%.3f, %.3f]", value, ci->low, ci->high);
-    }
-}
+enum { MAX_CLASSES_SHOWN = 6 };
 
 static int best_of(const comparison *c) {
     int best = 0;
@@ -67,22 +24,22 @@ static int best_of(const comparison *c) {
 
 static ark_status add_models(ark_html *h, const comparison *c) {
     static const char *const head[] = {"model", "mean AUROC", "mean AP", "first minus this", "p"};
-    grid g;
-    ark_status st = grid_new(&g, (size_t)c->n, 5);
+    ark_grid g;
+    ark_status st = ark_grid_new(&g, (size_t)c->n, 5);
     for (int i = 0; i < c->n && st == ARK_OK; i++) {
         const contender *k = &c->items[i];
         bool best = i == best_of(c);
-        put(&g, best, "%s", k->name);
-        put_stat(&g, best, k->macro.auroc.estimate.value, &k->macro.auroc.ci);
-        put_stat(&g, best, k->macro.ap.estimate.value, &k->macro.ap.ci);
+        ark_grid_put(&g, best, "%s", k->name);
+        ark_grid_stat(&g, best, k->macro.auroc.estimate.value, &k->macro.auroc.ci);
+        ark_grid_stat(&g, best, k->macro.ap.estimate.value, &k->macro.ap.ci);
         if (i == 0) {
-            put(&g, false, "-");
-            put(&g, false, "-");
+            ark_grid_put(&g, false, "-");
+            ark_grid_put(&g, false, "-");
         } else {
             const ark_interval *ci = &k->against.difference.ci;
-            put(&g, ci->low > 0 || ci->high < 0, "%+.3f [%+.3f, %+.3f]", k->against.difference.estimate.value,
-                ci->low, ci->high);
-            put(&g, false, "%.3f", k->against.p);
+            ark_grid_put(&g, ci->low > 0 || ci->high < 0, "%+.3f [%+.3f, %+.3f]",
+                k->against.difference.estimate.value, ci->low, ci->high);
+            ark_grid_put(&g, false, "%.3f", k->against.p);
         }
     }
     if (st == ARK_OK) {
@@ -97,24 +54,24 @@ static ark_status add_models(ark_html *h, const comparison *c) {
             .strong = g.strong};
         ark_html_table_add(h, &t);
     }
-    grid_free(&g);
+    ark_grid_free(&g);
     return st;
 }
 
 static ark_status add_classes(ark_html *h, const comparison *c) {
     const char *head[3 + READOUT_MAX] = {"class", "images", "positives"};
-    grid g;
+    ark_grid g;
     size_t K = c->items[0].test.K, cols = 3 + (size_t)c->n;
-    ark_status st = grid_new(&g, K, cols);
+    ark_status st = ark_grid_new(&g, K, cols);
     for (int i = 0; i < c->n; i++) {
         head[3 + i] = c->items[i].name;
     }
     for (size_t k = 0; k < K && st == ARK_OK; k++) {
-        put(&g, false, "%.40s", c->data->classes[k]);
-        put(&g, false, "%zu", c->items[0].classes[k].n);
-        put(&g, false, "%zu", c->items[0].classes[k].positives);
+        ark_grid_put(&g, false, "%.40s", c->data->classes[k]);
+        ark_grid_put(&g, false, "%zu", c->items[0].classes[k].n);
+        ark_grid_put(&g, false, "%zu", c->items[0].classes[k].positives);
         for (int i = 0; i < c->n; i++) {
-            put_stat(&g, false, c->items[i].classes[k].auroc.value, &c->items[i].class_ci[k].ci);
+            ark_grid_stat(&g, false, c->items[i].classes[k].auroc.value, &c->items[i].class_ci[k].ci);
         }
     }
     if (st == ARK_OK) {
@@ -126,7 +83,7 @@ static ark_status add_classes(ark_html *h, const comparison *c) {
             .text_cols = 1};
         ark_html_table_add(h, &t);
     }
-    grid_free(&g);
+    ark_grid_free(&g);
     return st;
 }
 
