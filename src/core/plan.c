@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/mathsafe.h"
+#include "core/ops.h"
 #include "core/plan_impl.h"
 
 #include <stdarg.h>
@@ -147,7 +148,7 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
         return &p->poison;
     }
     t->param = index;
-    t->needs_grad = true;
+    t->needs_grad = !p->watch;
     t->name = ark_strdup(name);
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
@@ -193,6 +194,30 @@ void ark_plan_segment_end(ark_plan *p) {
 void ark_plan_recompute(ark_plan *p) {
     ARK_ASSERT(!p->dev);
     p->recompute = true;
+}
+
+void ark_plan_watch(ark_plan *p) {
+    ARK_ASSERT(p->n_nodes == 0);
+    p->watch = true;
+}
+
+/* Zeros added to x have the gradient of x, and an input's gradient is kept. */
+ark_tensor *ark_plan_tap(ark_plan *p, ark_tensor *x) {
+    if (!p->watch || p->first_error != ARK_OK) {
+        return x;
+    }
+    p->tapped = ark_plan_output(p, x);
+    p->nudge = ark_plan_input(p, "nudge", x->ndim, x->dims, true);
+    return ark_residual(p, x, p->nudge, 0);
+}
+
+ark_status ark_plan_watched(const ark_plan *p, ark_tensor **tapped, ark_tensor **nudge) {
+    if (!p->tapped) {
+        return ARK_ERR(ARK_EINVAL, "nothing in this network is marked for explanations");
+    }
+    *tapped = p->tapped;
+    *nudge = p->nudge;
+    return ARK_OK;
 }
 
 ark_dtype ark_plan_cdt(const ark_plan *p) {

@@ -91,6 +91,15 @@ void ark_plan_segment_end(ark_plan *p);
 /** A TRAIN plan keeps of each segment only what other segments read; backward runs the segment forward again
  * before it walks it back. Same bits, less memory, more time. To be called before finish. */
 void ark_plan_recompute(ark_plan *p);
+/** To be called before recording: what is wanted is the gradient at the place that the builder marks with
+ * ark_plan_tap, and none of parameters. A TRAIN plan then keeps and walks back only what lies behind it. */
+void ark_plan_watch(ark_plan *p);
+/** Mark the place whose gradient explains an output (the layer that Grad-CAM looks at): x f32, of any shape.
+ * Returns what the builder goes on with: x itself unless the plan is watched. */
+ark_tensor *ark_plan_tap(ark_plan *p, ark_tensor *x);
+/** After recording: the tapped tensor, an output, and the tensor whose gradient (ark_run_read_grad) is its
+ * gradient; before each run zeros are to be written to the latter. ARK_EINVAL when nothing was tapped. */
+ark_status ark_plan_watched(const ark_plan *p, ark_tensor **tapped, ark_tensor **nudge) ARK_MUST_CHECK;
 /** Remember the first error of recording; the builder goes on. Returns a poison tensor. */
 ark_tensor *ark_plan_poison(ark_plan *p, ark_status st);
 /** ARK_OK, or the first error of recording, with its message restored. */

@@ -39,8 +39,10 @@ struct ark_plan {
     ark_status first_error;
     char first_message[1024];
     bool recompute;
-    int segments, segment; /* made so far; the one being recorded, 0 = none */
-    ark_plan_step *steps;  /* set by finish; the first n_nodes are the forward pass */
+    bool watch;                 /* the gradient at a tap is wanted, those of parameters are not */
+    ark_tensor *tapped, *nudge; /* what was tapped, and the input of zeros added to it */
+    int segments, segment;      /* made so far; the one being recorded, 0 = none */
+    ark_plan_step *steps;       /* set by finish; the first n_nodes are the forward pass */
     int n_steps;
     size_t act_bytes, scratch_bytes;
     int prepared; /* nodes whose kernel has been prepared: release that many */

@@ -207,7 +207,7 @@ static ark_status write_seeds(const ark_run *r, ark_plan *p, const ark_seed *see
 
 ark_status ark_run_backward(const ark_run *r, ark_plan *p, const ark_seed *seeds, int n) {
     ARK_TRY(check_run(r, p));
-    if (p->mode != ARK_PLAN_TRAIN || !ark_params_column(r->params, ARK_COL_GRAD)) {
+    if (p->mode != ARK_PLAN_TRAIN || (!p->watch && !ark_params_column(r->params, ARK_COL_GRAD))) {
         return ARK_ERR(ARK_EINVAL, "backward needs a TRAIN plan and a gradient column");
     }
     ARK_TRY(write_seeds(r, p, seeds, n)); /* guards its time, the first of backward */

@@ -33,5 +33,5 @@ ark_tensor *ark_encode(
         return x;
     }
     ark_plan_label(p, "pool");
-    return ark_avgpool(p, x);
+    return ark_avgpool(p, ark_plan_tap(p, x));
 }

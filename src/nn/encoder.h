@@ -37,7 +37,8 @@ struct ark_encoder {
     /** Number of feature maps that build can give. */
     int (*n_maps)(const ark_arch *a);
     /** Record the encoder: image (B,in_chans,S,S) f32 -> tokens (B,h,w,C), which the caller averages, or
-     *  (B,C) where the family pools in its own way; f32. drop_path: largest stochastic-depth rate, growing
+     *  (B,C) where the family pools in its own way and marks the place for explanations itself
+     *  (ark_plan_tap); f32. drop_path: largest stochastic-depth rate, growing
      *  linearly over the blocks from 0. maps, when not NULL, gets n_maps feature maps (B,h,w,C'), from fine
      *  to coarse, for decoders: with four stages strides 4, 8, 16 and 32; a ViT gives four depths at its one
      *  stride. */

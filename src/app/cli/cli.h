@@ -79,6 +79,7 @@ int cmd_synth(cli_ctx *c, int argc, char **argv);
 int cmd_pretrain(cli_ctx *c, int argc, char **argv);
 int cmd_eval(cli_ctx *c, int argc, char **argv);
 int cmd_embed(cli_ctx *c, int argc, char **argv);
+int cmd_explain(cli_ctx *c, int argc, char **argv);
 int cmd_predict(cli_ctx *c, int argc, char **argv);
 int cmd_metrics(cli_ctx *c, int argc, char **argv);
 int cmd_inspect(cli_ctx *c, int argc, char **argv);

@@ -12,6 +12,8 @@ const cli_verb cli_verbs[] = {
         "features of images as a NumPy array", cmd_embed},
     {"predict", "WEIGHTS IMAGE... | DIR [--format csv|json] [--head NAME]",
         "every head's probabilities for images", cmd_predict},
+    {"explain", "WEIGHTS IMAGE --class NAME [--head NAME] -o OUT.png",
+        "heat map of where in an image a class comes from (Grad-CAM)", cmd_explain},
     {"metrics",
         "TABLE.csv --label COL --score COL [--bootstrap 1000 --seed N] [--positive VALUE] [--group COL]",
         "AUROC, average precision and confidence intervals from a table of scores", cmd_metrics},
