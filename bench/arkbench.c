@@ -64,8 +64,8 @@ typedef struct {
 } pair;
 
 /* Outputs and gradients of two beds of the same problem. */
-static int pairs_of(const bed *x, const bed *y, pair out[8]) {
-    static const char *const names[ARK_MAX_IN] = {"d0", "d1", "d2", "d3"};
+static int pairs_of(const bed *x, const bed *y, pair out[1 + ARK_MAX_IN]) {
+    static const char *const names[ARK_MAX_IN] = {"d0", "d1", "d2", "d3", "d4", "d5"};
     const ark_tensor *to = x->node->out;
     int n = 0;
     out[n++] =

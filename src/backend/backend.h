@@ -18,6 +18,8 @@ typedef struct ark_call {
     void *scratch;             /* at least what prepare asked for */
     int64_t batch;             /* samples of this run, <= planned */
     bool stochastic;
+    bool
+        replay; /* this forward ran before in this run (docs/adr/0015): running statistics have been updated */
     uint64_t seed, step;
 } ark_call;
 

@@ -34,6 +34,12 @@ static double attn_flops(const ark_node *n, int64_t batch) {
     return 4.0 * (double)batch * (double)windows * (double)(m * m) * (double)(m * m) * (double)c;
 }
 
+/* A sum of kh kw I products per element of the output. */
+static double conv_flops(const ark_node *n, int64_t batch) {
+    const ark_tensor *w = n->in[1];
+    return 2.0 * (double)ark_rows(n->out, batch) * (double)ark_numel(w);
+}
+
 static double none(const ark_node *n, int64_t batch) {
     (void)n;
     (void)batch;
@@ -50,6 +56,15 @@ const ark_opdef ark__opdefs[ARK_OP_COUNT] = {
     [ARK_OP_PATCH_MERGE] = {"patch_merge", true, 0, never, never, 0, false, none, 0},
     [ARK_OP_RESIDUAL] = {"residual", true, 0, never, never, 0, true, none, 0},
     [ARK_OP_AVGPOOL] = {"avgpool", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_CONV2D] = {"conv2d", true, 1u << 0 | 1u << 1, never, never, 0, false, conv_flops, 2},
+    [ARK_OP_DWCONV] = {"dwconv", true, 1u << 0 | 1u << 1, never, never, 0, false, conv_flops, 2},
+    [ARK_OP_BATCHNORM] = {"batchnorm", true, 1u << 0 | 1u << 1 | 1u << 2, never, always, 1u << 0, false, none,
+        0},
+    [ARK_OP_MAXPOOL] = {"maxpool", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_AVGPOOL2] = {"avgpool2", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_CONCAT] = {"concat", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_ADD_RELU] = {"add_relu", true, 0, always, never, 0, false, none, 0},
+    [ARK_OP_LAYER_SCALE] = {"layer_scale", true, 1u << 1 | 1u << 2, never, never, 0, true, none, 0},
     [ARK_OP_BCE_LOGITS] = {"bce_logits", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
     [ARK_OP_SOFTMAX_CE] = {"softmax_ce", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
     [ARK_OP_MSE] = {"mse", true, 1u << 0 | 1u << 1, never, never, 0, false, none, 0},
@@ -67,11 +82,11 @@ double ark_node_flops_fwd(const ark_node *n, int64_t batch) {
     return ark__opdefs[n->op].flops_fwd(n, batch);
 }
 
-/* A linear's backward is one product per wanted gradient of its two matrices; others
+/* The backward of a linear or a convolution is one product per wanted gradient of its two operands; others
  * count their ratio once. */
 double ark_node_flops_bwd(const ark_node *n, int64_t batch) {
     double fwd = ark_node_flops_fwd(n, batch);
-    if (n->op == ARK_OP_LINEAR) {
+    if (n->op == ARK_OP_LINEAR || n->op == ARK_OP_CONV2D || n->op == ARK_OP_DWCONV) {
         return fwd * (n->want_grad[0] + n->want_grad[1]);
     }
     return n->want_grad[0] ? fwd * ark__opdefs[n->op].bwd_ratio : 0;

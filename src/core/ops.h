@@ -55,6 +55,50 @@ ark_tensor *ark_residual(ark_plan *p, ark_tensor *x, ark_tensor *h, float rate);
 /** Mean over the grid: x (B,H,W,C) f32 -> (B,C) f32. Saves nothing. */
 ark_tensor *ark_avgpool(ark_plan *p, ark_tensor *x);
 
+/* ---- ops of convolutional networks (ops_conv.c); activations are (B,H,W,C) everywhere ------------------ */
+
+/** torch.nn.Conv2d with square kernel, equal stride and zero padding in both directions, dilation and groups 1:
+ *  x (B,H,W,I), or (B,I,H,W) when planar (the image); w (O,I,k,k) f32 master (a bf16 copy is read when x is
+ *  bf16), bias (O) f32 or NULL -> (B,Ho,Wo,O) of dtype out, Ho = (H + 2 pad - k) / stride + 1. x f32: out must
+ *  be f32. Saves nothing; backward gathers x again. A kernel of side 1 and stride 1 is better recorded as
+ *  ark_linear on the same memory. */
+ark_tensor *ark_conv2d(ark_plan *p, ark_tensor *x, ark_tensor *w, ark_tensor *bias, int stride, int pad,
+    bool planar, ark_dtype out);
+
+/** torch.nn.Conv2d with groups = channels, odd square kernel, stride 1, padding k/2: x (B,H,W,C) f32,
+ *  w (C,1,k,k) f32, bias (C) f32 or NULL -> (B,H,W,C) f32. k at most 15. Saves nothing. */
+ark_tensor *ark_dwconv(ark_plan *p, ark_tensor *x, ark_tensor *w, ark_tensor *bias);
+
+/** torch.nn.BatchNorm2d, then ReLU when relu: y = x s + t, s = gamma / sqrt(var + eps), t = beta - mean s per
+ *  channel. x (B,...,C) f32 or bf16; gamma, beta (C) f32; mean, var (C) f32 buffers -> same shape, dtype out.
+ *  With run.stochastic mean and (biased) variance are those of this batch, and the buffers become
+ *  (1 - momentum) old + momentum new with the unbiased variance, once per run (a replay leaves them); at least
+ *  two values per channel are needed then. Otherwise the buffers are read, also by backward, to which they are
+ *  constants. Saves mean and 1/sqrt(var + eps) per channel (saved[0], saved[1], each (C) f32). */
+ark_tensor *ark_batchnorm(ark_plan *p, ark_tensor *x, ark_tensor *gamma, ark_tensor *beta, ark_tensor *mean,
+    ark_tensor *var, float eps, float momentum, bool relu, ark_dtype out);
+
+/** torch.nn.MaxPool2d(3, stride 2, padding 1): x (B,H,W,C) -> (B,(H+1)/2,(W+1)/2,C) of x's dtype. The gradient
+ *  goes to the first of equal maxima in row order, a NaN being larger than all. Saves which of the nine it was
+ *  (saved[0], bf16, of the output's shape). */
+ark_tensor *ark_maxpool(ark_plan *p, ark_tensor *x);
+
+/** torch.nn.AvgPool2d(2): x (B,H,W,C) -> (B,H/2,W/2,C) of x's dtype; a last odd row or column is left out.
+ *  H, W at least 2. Saves nothing. */
+ark_tensor *ark_avgpool2(ark_plan *p, ark_tensor *x);
+
+/** torch.cat along channels: a (B,H,W,Ca), b (B,H,W,Cb) of one dtype -> (B,H,W,Ca+Cb). Saves nothing. */
+ark_tensor *ark_concat(ark_plan *p, ark_tensor *a, ark_tensor *b);
+
+/** out = relu(x + h), the end of a residual block (He et al. 2016): two equal shapes of one dtype -> the same, of
+ *  dtype out (f32 where they are). Saves nothing; backward reads out. */
+ark_tensor *ark_add_relu(ark_plan *p, ark_tensor *x, ark_tensor *h, ark_dtype out);
+
+/** out = x + gamma * h * keep[b] / (1 - rate): residual with LayerScale (timm ConvNeXtBlock), gamma (C) f32 over the
+ *  last dimension, stochastic depth as in ark_residual. x (B,...,C) f32, h same shape f32 or bf16 -> f32. Saves
+ *  nothing; backward reads h. */
+ark_tensor *ark_layer_scale(ark_plan *p, ark_tensor *x, ark_tensor *h, ark_tensor *gamma, float rate);
+
 /** Mean binary cross-entropy with logits over the entries whose mask is 1 (torch BCEWithLogitsLoss, stable
  * form). z, target, mask (B,K) f32 -> scalar f32; 0 when nothing counts. Gradient to z only. */
 ark_tensor *ark_bce_logits(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask);

@@ -122,6 +122,11 @@ void ark_params_set_file_shape(ark_params *s, int index, int ndim, const int64_t
     memcpy(s->items[index].file_dims, dims, (size_t)ndim * sizeof *dims);
 }
 
+void ark_params_set_buffer(ark_params *s, int index) {
+    s->items[index].buffer = true;
+    s->items[index].decay = false;
+}
+
 void ark_params_set_group(ark_params *s, int group) {
     s->group = group;
 }
@@ -141,7 +146,7 @@ int64_t ark_params_elems(const ark_params *s) {
 int64_t ark_params_numel(const ark_params *s) {
     int64_t n = 0;
     for (int i = 0; i < s->n; i++) {
-        n += s->items[i].numel;
+        n += s->items[i].buffer ? 0 : s->items[i].numel;
     }
     return n;
 }
@@ -216,6 +221,12 @@ static void draw(const ark_param *p, uint64_t seed, float *dst) {
             break;
         case ARK_INIT_UNIFORM_FAN_IN:
             dst[k] = (float)ark_rng_range(&r, -bound, bound);
+            break;
+        case ARK_INIT_HE:
+            dst[k] = (float)(sqrt(2.0) * bound * ark_rng_normal(&r));
+            break;
+        case ARK_INIT_LAYER_SCALE:
+            dst[k] = 1e-6f;
             break;
         }
     }

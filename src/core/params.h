@@ -28,7 +28,9 @@ typedef enum ark_init {
     ARK_INIT_ZEROS,
     ARK_INIT_ONES,
     ARK_INIT_TRUNC_NORMAL_02,
-    ARK_INIT_UNIFORM_FAN_IN
+    ARK_INIT_UNIFORM_FAN_IN,
+    ARK_INIT_HE, /* N(0, 2/fan_in), torch kaiming_normal_ for ReLU; for mode fan_out set fan_in to that */
+    ARK_INIT_LAYER_SCALE /* 1e-6, ConvNeXt's gamma */
 } ark_init;
 
 typedef struct ark_param {
@@ -42,7 +44,8 @@ typedef struct ark_param {
     int64_t fan_in; /* for ARK_INIT_UNIFORM_FAN_IN; elements per row unless set */
     int file_ndim;  /* shape in weight files, where it differs (a convolution kept as a matrix); 0 = dims */
     int64_t file_dims[ARK_MAX_DIMS];
-    bool decay; /* weight decay applies (matrices yes; biases, norms and bias tables no) */
+    bool buffer; /* running statistics: no gradient, no decay, left alone by the optimizer */
+    bool decay;  /* weight decay applies (matrices yes; biases, norms and bias tables no) */
 } ark_param;
 
 ark_status ark_params_new(ark_params **out) ARK_MUST_CHECK;
@@ -55,6 +58,9 @@ ark_status ark_params_declare(
 void ark_params_set_fan_in(ark_params *s, int index, int64_t fan_in);
 /** Shape under which weight files hold the parameter; the same number of elements. */
 void ark_params_set_file_shape(ark_params *s, int index, int ndim, const int64_t *dims);
+/** The parameter is a buffer: kept, saved, loaded and averaged by the EMA as all are, but written by forward
+ * passes and by nothing else. */
+void ark_params_set_buffer(ark_params *s, int index);
 /** Group given to parameters declared from now on. */
 void ark_params_set_group(ark_params *s, int group);
 int ark_params_count(const ark_params *s);
@@ -63,7 +69,7 @@ const ark_param *ark_params_at(const ark_params *s, int i);
 int ark_params_find(const ark_params *s, const char *name);
 /** Elements of a column, padding included. */
 int64_t ark_params_elems(const ark_params *s);
-/** Sum of numel: the model's parameter count. */
+/** Sum of numel without buffers: the model's parameter count. */
 int64_t ark_params_numel(const ark_params *s);
 
 /** Allocate the columns whose bit (1u << column) is set, zero-filled, on dev; bf16: also

@@ -153,6 +153,15 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
 
+ark_tensor *ark_plan_buffer(ark_plan *p, const char *name, int64_t n, ark_init init) {
+    ark_tensor *t = ark_plan_param(p, name, 1, &n, init);
+    if (t != &p->poison) {
+        ark_params_set_buffer(p->store, t->param);
+        t->needs_grad = false;
+    }
+    return t;
+}
+
 void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in) {
     if (t != &p->poison) {
         ark_params_set_fan_in(p->store, t->param, fan_in);

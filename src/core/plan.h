@@ -55,8 +55,19 @@ typedef struct ark_node {
         } attn;
         struct {
             float rate;
-        } residual;
+        } residual; /* and layer_scale */
+        struct {
+            int stride, pad;
+            bool planar;
+        } conv; /* and dwconv, whose stride is 1 */
+        struct {
+            float eps, momentum;
+            bool relu;
+        } batchnorm;
     } a;
+    /* Of an INFER plan: nodes that this one does on its way out (core/fuse.c), and whose output is its own. */
+    const struct ark_node *norm; /* batch norm by running statistics, or NULL */
+    ark_tensor *sum;             /* then relu(that + sum), or NULL; also the last of in */
     void *priv;
 } ark_node;
 
@@ -76,6 +87,9 @@ ark_tensor *ark_plan_input(ark_plan *p, const char *name, int ndim, const int64_
 /** Parameter of the store by its name, declared there on first use with the given shape (see
  * ark_params_declare). */
 ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_t *dims, ark_init init);
+/** Buffer of the store (see ark_params_set_buffer), a vector of n: kept and averaged like a parameter, but
+ * without gradient. */
+ark_tensor *ark_plan_buffer(ark_plan *p, const char *name, int64_t n, ark_init init);
 /** Details of a parameter that its shape does not tell; see ark_params_set_fan_in and
  * ark_params_set_file_shape. */
 void ark_plan_param_fan_in(ark_plan *p, const ark_tensor *t, int64_t fan_in);
@@ -138,9 +152,10 @@ ark_status ark_space_check(const ark_space *s, const ark_plan *p) ARK_MUST_CHECK
 typedef struct ark_run {
     ark_space *space;
     ark_params *params;
-    ark_column weights;  /* which column the plan reads: ARK_COL_STUDENT or ARK_COL_TEACHER */
-    int batch;           /* 1..planned */
-    bool stochastic;     /* drop-path active (a flag of its own, not tied to gradients) */
+    ark_column weights; /* which column the plan reads: ARK_COL_STUDENT or ARK_COL_TEACHER */
+    int batch;          /* 1..planned */
+    bool stochastic;    /* drop-path active, batch norm by and into the statistics of the batch (a flag of its
+                            own, not tied to gradients) */
     uint64_t seed, step; /* keys of the drop-path draws */
 } ark_run;
 

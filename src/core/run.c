@@ -165,6 +165,7 @@ static ark_status run_steps(const ark_run *r, ark_plan *p, int from, int to, boo
         if (i > from || !begun) {
             guard(r->space, p, i, false);
         }
+        c.replay = p->steps[i].move == ARK_MOVE_REPLAY;
         ARK_TRY(run_step(&c, p, p->steps[i]));
         guard(r->space, p, i, true);
     }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARK_MAX_DIMS = 4, ARK_MAX_IN = 4, ARK_MAX_SAVED = 2, ARK_MAX_LIVES = 3 };
+enum { ARK_MAX_DIMS = 4, ARK_MAX_IN = 6, ARK_MAX_SAVED = 2, ARK_MAX_LIVES = 3 };
 
 typedef enum ark_dtype { ARK_F32, ARK_BF16 } ark_dtype;
 

@@ -15,7 +15,11 @@ ark_status ark_optim_init(ark_optim *o, const ark_params *store) {
         const ark_param *p = ark_params_at(store, i);
         int64_t end = i + 1 < n ? ark_params_at(store, i + 1)->offset : ark_params_elems(store);
         ark_range *last = o->n_ranges ? &o->ranges[o->n_ranges - 1] : NULL;
-        if (last && last->group == p->group && last->decay == p->decay) {
+        if (p->buffer) {
+            continue;
+        }
+        if (last && last->group == p->group && last->decay == p->decay &&
+            last->offset + last->n == p->offset) {
             last->n = end - last->offset; /* padding between parameters is zero and stays zero */
         } else {
             o->ranges[o->n_ranges++] =

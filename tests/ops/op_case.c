@@ -46,6 +46,48 @@ static ark_tensor *build_avgpool(ark_plan *p, ark_tensor **in, const float *attr
     return ark_avgpool(p, in[0]);
 }
 
+static ark_tensor *build_conv2d(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    return ark_conv2d(p, in[0], in[1], in[2], (int)attr[0], (int)attr[1], attr[2] != 0.0f, out);
+}
+
+static ark_tensor *build_dwconv(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    (void)out;
+    return ark_dwconv(p, in[0], in[1], in[2]);
+}
+
+static ark_tensor *build_batchnorm(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    return ark_batchnorm(p, in[0], in[1], in[2], in[3], in[4], attr[0], attr[1], attr[2] != 0.0f, out);
+}
+
+static ark_tensor *build_maxpool(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    (void)out;
+    return ark_maxpool(p, in[0]);
+}
+
+static ark_tensor *build_avgpool2(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    (void)out;
+    return ark_avgpool2(p, in[0]);
+}
+
+static ark_tensor *build_concat(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    (void)out;
+    return ark_concat(p, in[0], in[1]);
+}
+
+static ark_tensor *build_add_relu(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    return ark_add_relu(p, in[0], in[1], out);
+}
+
+static ark_tensor *build_layer_scale(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out;
+    return ark_layer_scale(p, in[0], in[1], in[2], attr[0]);
+}
+
 static ark_tensor *build_bce_logits(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
     (void)attr;
     (void)out;
@@ -102,6 +144,46 @@ const op_spec op_specs[ARK_OP_COUNT] = {
         .n_types = 2,
         .build = build_residual},
     [ARK_OP_AVGPOOL] = {.grads = 1, .fill = "n", .types = F32_ONLY, .build = build_avgpool},
+    [ARK_OP_CONV2D] = {.params = 6,
+        .grads = 7,
+        .fill = "nwn",
+        .types = {{"f32", 0, ARK_F32}, {"bf16->bf16", 1, ARK_BF16}, {"bf16->f32", 1, ARK_F32}},
+        .n_types = 3,
+        .build = build_conv2d},
+    [ARK_OP_DWCONV] = {.params = 6, .grads = 7, .fill = "nwn", .types = F32_ONLY, .build = build_dwconv},
+    [ARK_OP_BATCHNORM] = {.params = 30,
+        .grads = 7,
+        .fill = "ngnng",
+        .types = {{"f32", 0, ARK_F32}, {"f32->bf16", 0, ARK_BF16}, {"bf16->bf16", 1, ARK_BF16},
+            {"bf16->f32", 1, ARK_F32}},
+        .n_types = 4,
+        .build = build_batchnorm},
+    [ARK_OP_MAXPOOL] = {.grads = 1,
+        .fill = "n",
+        .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},
+        .n_types = 2,
+        .build = build_maxpool},
+    [ARK_OP_AVGPOOL2] = {.grads = 1,
+        .fill = "n",
+        .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},
+        .n_types = 2,
+        .build = build_avgpool2},
+    [ARK_OP_CONCAT] = {.grads = 3,
+        .fill = "nn",
+        .types = {{"f32", 0, ARK_F32}, {"bf16", 3, ARK_BF16}},
+        .n_types = 2,
+        .build = build_concat},
+    [ARK_OP_ADD_RELU] = {.grads = 3,
+        .fill = "nn",
+        .types = {{"f32", 0, ARK_F32}, {"bf16->bf16", 3, ARK_BF16}, {"bf16->f32", 3, ARK_F32}},
+        .n_types = 3,
+        .build = build_add_relu},
+    [ARK_OP_LAYER_SCALE] = {.params = 4,
+        .grads = 7,
+        .fill = "nnn",
+        .types = {{"f32", 0, ARK_F32}, {"f32+bf16", 2, ARK_F32}},
+        .n_types = 2,
+        .build = build_layer_scale},
     [ARK_OP_BCE_LOGITS] = {.grads = 1, .fill = "num", .types = F32_ONLY, .build = build_bce_logits},
     [ARK_OP_SOFTMAX_CE] = {.grads = 1, .fill = "num", .types = F32_ONLY, .build = build_softmax_ce},
     [ARK_OP_MSE] = {.grads = 1, .fill = "nn", .types = F32_ONLY, .build = build_mse},

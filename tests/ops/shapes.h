@@ -37,6 +37,30 @@ typedef struct op_shape {
             }                                                                                                \
         }                                                                                                    \
     }
+#define CONV(name, b, h, w, i, o, k, stride, pad, planar)                                                    \
+    {                                                                                                        \
+        ARK_OP_CONV2D, name, {stride, pad, planar}, {                                                        \
+            {b, (planar) ? i : h, (planar) ? h : w, (planar) ? w : i}, {                                     \
+                o, i, k, k                                                                                   \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+#define DWCONV(name, b, h, w, c, k)                                                                          \
+    {                                                                                                        \
+        ARK_OP_DWCONV, name, {0}, {                                                                          \
+            {b, h, w, c}, {c, 1, k, k}, {                                                                    \
+                c                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+#define NORM(name, b, h, w, c, relu)                                                                         \
+    {                                                                                                        \
+        ARK_OP_BATCHNORM, name, {1e-5f, 0.1f, relu}, {                                                       \
+            {b, h, w, c}, {c}, {c}, {c}, {                                                                   \
+                c                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+    }
 #define LOSS(op, name, b, k)                                                                                 \
     {                                                                                                        \
         op, name, {0}, {                                                                                     \
@@ -88,6 +112,34 @@ static const op_shape op_shapes[] = {
     {ARK_OP_RESIDUAL, "one", {0}, {{1, 1}, {1, 1}}},
     {ARK_OP_AVGPOOL, "swin_7", {0}, {{4, 7, 7, 768}}},
     {ARK_OP_AVGPOOL, "odd", {0}, {{3, 5, 9, 31}}},
+    CONV("resnet_stem", 1, 32, 32, 3, 64, 7, 2, 3, 1),
+    CONV("resnet_conv2", 2, 14, 14, 64, 64, 3, 1, 1, 0),
+    CONV("resnet_down", 2, 14, 14, 32, 48, 3, 2, 1, 0),
+    CONV("shortcut", 2, 14, 14, 40, 80, 1, 2, 0, 0),
+    CONV("long_sum", 3, 4, 4, 130, 33, 3, 1, 1, 0),
+    CONV("narrow", 1, 23, 21, 7, 5, 3, 1, 1, 0),
+    CONV("many_rows", 1, 56, 40, 8, 16, 3, 1, 1, 0),
+    CONV("downsample_2x2", 2, 8, 8, 17, 31, 2, 2, 0, 0),
+    CONV("k5_stride_3", 1, 17, 14, 9, 12, 5, 3, 2, 0),
+    DWCONV("convnext_7", 2, 14, 14, 64, 7),
+    DWCONV("odd", 3, 9, 11, 37, 7),
+    DWCONV("wide", 1, 4, 40, 19, 7),
+    DWCONV("k3", 2, 8, 8, 24, 3),
+    DWCONV("k9", 1, 10, 6, 8, 9),
+    NORM("resnet", 2, 28, 28, 64, 1),
+    NORM("odd", 3, 7, 5, 33, 0),
+    NORM("one_row", 1, 1, 1, 17, 1),
+    NORM("wide", 2, 3, 3, 520, 1),
+    {ARK_OP_MAXPOOL, "resnet", {0}, {{2, 28, 28, 64}}},
+    {ARK_OP_MAXPOOL, "odd", {0}, {{3, 7, 9, 33}}},
+    {ARK_OP_AVGPOOL2, "densenet", {0}, {{2, 14, 14, 128}}},
+    {ARK_OP_AVGPOOL2, "odd", {0}, {{3, 7, 9, 33}}},
+    {ARK_OP_CONCAT, "densenet", {0}, {{2, 14, 14, 96}, {2, 14, 14, 32}}},
+    {ARK_OP_CONCAT, "odd", {0}, {{3, 5, 7, 13}, {3, 5, 7, 6}}},
+    {ARK_OP_ADD_RELU, "grid", {0}, {{2, 14, 14, 96}, {2, 14, 14, 96}}},
+    {ARK_OP_ADD_RELU, "odd", {0}, {{5, 3, 7, 13}, {5, 3, 7, 13}}},
+    {ARK_OP_LAYER_SCALE, "convnext", {0}, {{2, 14, 14, 96}, {2, 14, 14, 96}, {96}}},
+    {ARK_OP_LAYER_SCALE, "odd", {0.1f}, {{5, 3, 7, 13}, {5, 3, 7, 13}, {13}}},
     LOSS(ARK_OP_BCE_LOGITS, "nih14", 64, 14),
     LOSS(ARK_OP_BCE_LOGITS, "odd", 33, 7),
     LOSS(ARK_OP_SOFTMAX_CE, "vindr6", 64, 6),
@@ -99,6 +151,9 @@ static const op_shape op_shapes[] = {
 #undef LINEAR
 #undef LAYERNORM
 #undef ATTN
+#undef CONV
+#undef DWCONV
+#undef NORM
 #undef LOSS
 
 enum { N_OP_SHAPES = sizeof op_shapes / sizeof op_shapes[0] };

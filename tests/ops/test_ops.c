@@ -134,8 +134,8 @@ static void ref_half(const op_case *c, const op_setup *s) {
         return;
     }
     op_case rounded = *c;
-    unsigned half =
-        s->types.half_in | (c->op == ARK_OP_LINEAR && s->types.half_in ? 2u : 0u); /* and its weights */
+    bool has_weights = c->op == ARK_OP_LINEAR || c->op == ARK_OP_CONV2D;
+    unsigned half = s->types.half_in | (has_weights && s->types.half_in ? 2u : 0u); /* and its weights */
     for (int k = 0; k < ARK_MAX_IN; k++) {
         if (c->ndim[k] > 0 && half >> k & 1u) {
             rounded.in[k] = op_floats(op_case_numel(c, k));

@@ -67,7 +67,7 @@ static bool same(const ark_gemm_desc *x, const ark_gemm_desc *y) {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->ta == y->ta && x->tb == y->tb &&
            x->packed == y->packed && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc &&
            x->in == y->in && x->out == y->out && x->bias == y->bias && x->accumulate == y->accumulate &&
-           x->act == y->act;
+           x->patches_a == y->patches_a && x->patches_b == y->patches_b && x->act == y->act;
 }
 
 /* ---- scratch of a product done here: a's block, columns of b, the same widened, c's block ---------- */
@@ -94,6 +94,7 @@ static size_t own_scratch(const ark_gemm *g) {
     const ark_gemm_desc *d = &g->desc;
     int64_t panels = d->packed ? 0 : b_floats(g->pool, d->k, d->n);
     int64_t floats = a_floats(g) + panels + (d->in == ARK_BF16 ? panels + g->block_m : 0);
+    floats += d->patches_b ? panels : 0;
     floats += g->staged ? g->block_m * g->stage_cols : 0;
     return ark_round_up((size_t)floats * sizeof(float), ARK_ALIGN);
 }
@@ -123,7 +124,7 @@ ark_status ark_gemm_get(ark_gemm_pool *p, const ark_gemm_desc *d, const ark_gemm
     }
     if (!g->onednn) { /* also what oneDNN has no kernel for, say because its environment lowers the level */
         g->staged = d->out == ARK_BF16 || d->n % p->panel != 0;
-        g->copies_a = d->ta || d->in == ARK_BF16 || collides(d);
+        g->copies_a = d->ta || d->in == ARK_BF16 || d->patches_a || collides(d);
         g->block_m = block_rows(g);
         g->stage_cols = whole(d->n, p->panel);
         g->scratch = own_scratch(g);
@@ -222,10 +223,14 @@ typedef struct {
 static ark_panel_product operand_a(const run *r) {
     const ark_gemm_desc *d = &r->g->desc;
     const int64_t rows = r->g->pool->rows;
-    const void *src = at(r->args->a, d->in, d->ta ? r->l * d->lda + r->i : r->i * d->lda + r->l);
+    const void *src =
+        d->patches_a ? NULL : at(r->args->a, d->in, d->ta ? r->l * d->lda + r->i : r->i * d->lda + r->l);
     if (!d->ta) {
         int64_t ld = r->g->copies_a ? r->bk : d->lda;
-        if (r->g->copies_a) {
+        if (d->patches_a) {
+            r->simd->patches(r->args->patches, r->a, ld, r->i, r->m, r->l, r->bk);
+            src = r->a;
+        } else if (r->g->copies_a) {
             load(r->simd, r->a, ld, src, d->in, d->lda, r->m, r->bk);
             src = r->a;
         }
@@ -250,7 +255,11 @@ static const float *operand_b(const run *r, int64_t j) {
     if (d->packed) {
         return (const float *)r->args->b + j * d->k + r->l * p->panel;
     }
-    if (j % BLOCK_N == 0) {
+    if (j % BLOCK_N == 0 && d->patches_b) {
+        const int64_t n = smaller(BLOCK_N, d->n - j);
+        r->simd->patches(r->args->patches, r->wide, n, r->l, r->bk, r->args->column + j, n);
+        r->simd->pack_panels(r->b, r->bk * p->panel, r->wide, n, n, r->bk);
+    } else if (j % BLOCK_N == 0) {
         const void *src = at(r->args->b, d->in, d->tb ? j * d->ldb + r->l : r->l * d->ldb + j);
         pack_panels(p, r->b, r->wide, src, d->in, d->tb, d->ldb, smaller(BLOCK_N, d->n - j), r->bk);
     }
@@ -338,7 +347,7 @@ static void own_run(const ark_gemm *g, const ark_gemm_args *args, float *scratch
     int64_t panels = d->packed ? 0 : b_floats(g->pool, d->k, d->n);
     r.b = r.a + a_floats(g);
     r.wide = r.b + panels;
-    r.line = r.wide + (d->in == ARK_BF16 ? panels : 0);
+    r.line = r.wide + (d->in == ARK_BF16 || d->patches_b ? panels : 0);
     r.stage = r.line + (d->in == ARK_BF16 ? g->block_m : 0);
     for (r.i = 0; r.i < d->m; r.i += r.m) {
         r.m = smaller(g->block_m, d->m - r.i);

@@ -21,20 +21,23 @@ typedef struct ark_gemm_desc {
     bool tb;     /* b is stored (n,k) */
     bool packed; /* b is in panels that ark_gemm_pack made, from a multiple of 64 columns */
     int64_t lda, ldb, ldc;
-    ark_dtype in;    /* of a and b */
-    ark_dtype out;   /* of c and y; f32 when in is f32 */
-    bool bias;       /* (n) f32 is added */
-    bool accumulate; /* c += instead of c =; not with bias */
+    ark_dtype in;              /* of a and b */
+    ark_dtype out;             /* of c and y; f32 when in is f32 */
+    bool bias;                 /* (n) f32 is added */
+    bool accumulate;           /* c += instead of c =; not with bias */
+    bool patches_a, patches_b; /* a or b (not turned, f32) is args.patches: it is gathered block by block */
     ark_act act;
 } ark_gemm_desc;
 
 /* What one run works on. */
 typedef struct ark_gemm_args {
     const void *a, *b;
-    const float *bias; /* ignored unless the description has it */
-    void *c;           /* with an activation: the pre-activation */
-    void *y;           /* act(c), may be c; ignored without an activation */
-    int64_t k;         /* if not 0: a shorter sum than described, where a is turned and ark_gemm_packs */
+    const float *bias;          /* ignored unless the description has it */
+    void *c;                    /* with an activation: the pre-activation */
+    void *y;                    /* act(c), may be c; ignored without an activation */
+    const ark_patches *patches; /* where the description says so */
+    int64_t column;             /* of patches_b: b begins at this one */
+    int64_t k; /* if not 0: a shorter sum than described, where a is turned and ark_gemm_packs */
 } ark_gemm_args;
 
 /** Products that at most `threads` threads will run at a time; k as picked by ark_simd_pick, whose level also

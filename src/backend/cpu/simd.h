@@ -52,6 +52,31 @@ typedef struct ark_panel_product {
     const float *next; /* the next panel, to be fetched meanwhile, or NULL */
 } ark_panel_product;
 
+/* The patches of a convolution as rows of a matrix (im2col), one per output pixel: row (b,oy,ox), columns
+ * (ky,kx,i), or (i,ky,kx) of a planar image; zero where the patch leaves the image. */
+typedef struct ark_patches {
+    const void *x; /* (B,H,W,I), planar (B,I,H,W) */
+    ark_dtype dtype;
+    bool planar;
+    int64_t H, W, I, OH, OW, k, stride, pad;
+    int64_t first; /* row of the matrix that is called row 0 */
+} ark_patches;
+
+enum { ARK_DW_COLS = 16 }; /* channels of a block of a depthwise convolution */
+
+/* ARK_DW_COLS channels of one sample, with k/2 pixels of zeros around: ((H + k - 1),(W + k - 1),ARK_DW_COLS). */
+typedef struct ark_dwconv_block {
+    const float *x;
+    int64_t H, W, k;
+} ark_dwconv_block;
+
+/* Per channel, for the backward of batch norm. */
+typedef struct ark_norm_line {
+    const float *s, *t, *mean; /* y = x s + t */
+    const float *a, *b, *c;    /* dx = a dz + b (x - mean) + c */
+    bool relu;
+} ark_norm_line;
+
 static inline int64_t ark_simd_pad(int64_t n) {
     return (n + ARK_SIMD_PAD - 1) / ARK_SIMD_PAD * ARK_SIMD_PAD;
 }

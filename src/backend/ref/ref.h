@@ -56,6 +56,7 @@ static inline void ark__ref_put(ark_ref_view v, int64_t i, double x) {
 #include "core/ops.def"
 #undef ARK_OP
 
+ark_status ark__ref_batchnorm_remake(const ark_call *c, const ark_node *n) ARK_MUST_CHECK;
 ark_status ark__ref_linear_remake(const ark_call *c, const ark_node *n) ARK_MUST_CHECK;
 ark_status ark__ref_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark__ref_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
