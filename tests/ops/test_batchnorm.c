@@ -118,8 +118,8 @@ static ark_tensor *record(ark_plan *p, const golden *g, const setup *s, ark_tens
         ark_plan_recompute(p);
         ark_plan_segment(p);
     }
-    ark_tensor *y = ark_batchnorm(p, *x, in[GAMMA], in[BETA], in[MEAN], in[VAR], g->attr[0], g->attr[1],
-        g->attr[2] != 0.0f, ARK_F32);
+    ark_tensor *y = ark_batchnorm(
+        p, *x, in[GAMMA], in[BETA], in[MEAN], in[VAR], g->attr[0], g->attr[1], g->attr[2] != 0.0f, ARK_F32);
     y = ark_residual(p, *zero, y, 0.0f);
     ark_plan_segment_end(p);
     return ark_plan_output(p, y);

@@ -362,7 +362,7 @@ static void nan_passes(const op_case *c, const op_setup *s) {
     bad.in[0] = op_floats(n);
     memcpy(bad.in[0], c->in[0], (size_t)n * sizeof *bad.in[0]);
     bad.in[0][n / 2] = NAN;
-    bool masked = (c->op == ARK_OP_BCE_LOGITS && c->in[2][n / 2] == 0.0f) ||
+    bool masked = ((c->op == ARK_OP_BCE_LOGITS || c->op == ARK_OP_DICE_LOGITS) && c->in[2][n / 2] == 0.0f) ||
                   (c->op == ARK_OP_SOFTMAX_CE && c->in[2][n / 2 / c->dims[0][1] * c->dims[0][1]] == 0.0f);
     op_result got, want;
     op_setup ref = *s;
