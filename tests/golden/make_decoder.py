@@ -75,9 +75,112 @@ def dice_logits():
     save("ops_dice_logits", file)
 
 
+# --- UperNet on the tiny Swin -------------------------------------------------------------------------------------------
+
+SIZE, CHANNELS, CLASSES = 48, 6, 2
+
+
+class ConvModule(torch.nn.Module):
+    def __init__(self, i, o, k):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(i, o, k, padding=k // 2, bias=False)
+        self.bn = torch.nn.BatchNorm2d(o)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv(x)))
+
+
+class UperHead(torch.nn.Module):
+    """Xiao et al. 2018 with mmseg's names of modules."""
+
+    def __init__(self, widths):
+        super().__init__()
+        c = CHANNELS
+        self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(w, eps=1e-5) for w in widths)
+        self.bins = (1, 2, 4, 6)
+        self.psp_modules = torch.nn.ModuleList(
+            torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(b), ConvModule(widths[-1], c, 1)) for b in self.bins)
+        self.bottleneck = ConvModule(widths[-1] + 4 * c, c, 3)
+        self.lateral_convs = torch.nn.ModuleList(ConvModule(w, c, 1) for w in widths[:-1])
+        self.fpn_convs = torch.nn.ModuleList(ConvModule(c, c, 3) for _ in widths[:-1])
+        self.fpn_bottleneck = ConvModule(len(widths) * c, c, 3)
+        self.conv_seg = torch.nn.Conv2d(c, CLASSES, 1)
+
+    def forward(self, maps):
+        def up(x, like):
+            return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+        maps = [first(n(m)) for n, m in zip(self.norms, maps)]
+        last_map = maps[-1]
+        pyramid = torch.cat([last_map] + [up(m(last_map), last_map) for m in self.psp_modules], 1)
+        level = [m(x) for m, x in zip(self.lateral_convs, maps)] + [self.bottleneck(pyramid)]
+        for i in range(len(level) - 2, -1, -1):
+            level[i] = level[i] + up(level[i + 1], level[i])
+        level = [m(x) for m, x in zip(self.fpn_convs, level)] + level[-1:]
+        fused = self.fpn_bottleneck(torch.cat([level[0]] + [up(x, level[0]) for x in level[1:]], 1))
+        return last(F.interpolate(self.conv_seg(fused), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
+
+
+def upernet():
+    """upernet.safetensors: weights as float32 under our names; x (3,3,S,S), target, mask (3,S,S,K); eval_logits by the
+    running statistics as given; loss = dice (smooth 1) + bce in training mode, train_logits, grad/<name>, and the running
+    statistics after that pass under after/<name>. Metadata arch, channels."""
+    net = torch.nn.Module()
+    net.swin = mg.SwinTransformer(img_size=SIZE, num_classes=0, drop_path_rate=0.0, **mg.ARCH)
+    net.decode_head = UperHead([8, 16, 32, 64])
+    with torch.no_grad():
+        for name, t in list(net.named_parameters()) + list(net.named_buffers()):
+            if t.dtype != torch.float64 or "relative" in name or "attn_mask" in name:
+                continue
+            one = 1.0 if name.endswith(("running_var",)) or ("norm" in name or ".bn." in name) and name.endswith("weight") else 0.0
+            noise = normal(*t.shape, scale=0.2, dtype=np.float32)
+            t.copy_((one + (noise.abs() if name.endswith("running_var") else noise)).float().double())
+        for name, t in net.named_parameters():
+            if "relative_position_bias_table" in name:
+                t.copy_(normal(*t.shape, scale=0.2))
+    x = normal(3, 3, SIZE, SIZE, scale=0.5)
+    target = torch.from_numpy((mg.rng.random((3, SIZE, SIZE, CLASSES)) < 0.4).astype(np.float64))
+    mask = torch.from_numpy((mg.rng.random((3, SIZE, SIZE, CLASSES)) < 0.9).astype(np.float64))
+
+    def run():
+        h, maps = net.swin.patch_embed(x), []
+        for layer in net.swin.layers:
+            h = layer(h)
+            maps.append(h)
+        return net.decode_head(maps)
+
+    def name_of(n):
+        return n.removeprefix("swin.")
+
+    file = {"x": f32(x), "target": target.numpy().astype(np.int8), "mask": mask.numpy().astype(np.int8)}
+    state = {name_of(n): t for n, t in net.state_dict().items()
+             if "relative_position_index" not in n and "attn_mask" not in n and "num_batches" not in n
+             and not n.startswith("swin.head")}
+    for n, t in state.items():
+        file["w/" + n] = f32(t)
+    net.eval()
+    with torch.no_grad():
+        file["eval_logits"] = f64(run())
+    net.train()
+    logits = run()
+    bce = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * mask).sum() / mask.sum()
+    loss = soft_dice(logits, target, mask, 1.0) + bce
+    loss.backward()
+    file["train_logits"], file["loss"] = f64(logits), f64(loss)
+    for n, p in net.named_parameters():
+        if p.grad is not None and not n.startswith(("swin.norm.", "swin.head")):
+            file["grad/" + name_of(n)] = f64(p.grad).astype(np.float32)
+    for n, t in net.named_buffers():
+        if "running" in n:
+            file["after/" + n] = f64(t).astype(np.float32)
+    save("upernet", file, arch=mg.ARCH_TEXT.format(SIZE), channels=str(CHANNELS))
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["ops", "net"]
     if "ops" in wanted:
         upsample()
         pool_bins()
         dice_logits()
+    if "net" in wanted:
+        upernet()

@@ -1,4 +1,4 @@
-/* upsample: bilinear, corners not aligned: output i looks at (i + 0.5) h / H - 0.5 of the input, at least 0. */
+/* upsample: bilinear, corners not aligned: output i looks at (i + 0.5) h / H - 0.5, at least 0. */
 #include "backend/ref/ref.h"
 
 #include <math.h>
