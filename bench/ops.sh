@@ -17,7 +17,7 @@ if (($#)) && [[ $1 != -* ]]; then
 fi
 shapes=bench/shapes/$model.txt
 if [[ ! -f $shapes ]]; then
-    echo "ops: no $shapes; there are: $(cd bench/shapes && printf '%s ' swin_*.txt)" >&2
+    echo "ops: no $shapes; there are: $(cd bench/shapes && printf '%s ' swin_*.txt vit_*.txt)" >&2
     exit 2
 fi
 case $model in

@@ -70,7 +70,8 @@ static const struct {
 } known[] = {{"linear", 3, false}, {"attn", 3, false}, {"layernorm", 2, false}, {"residual", 2, false},
     {"avgpool", 2, false}, {"patch_merge", 3, false}, {"patchify", 2, false}, {"bce", 1, false},
     {"ce", 1, false}, {"mse", 1, false}, {"ema", 1, true}, {"sgd", 1, true}, {"adamw", 1, true},
-    {"norm", 1, true}, {"to_bf16", 1, true}};
+    {"attention", 2, false}, {"token_embed", 2, false}, {"token_slice", 2, false}, {"norm", 1, true},
+    {"to_bf16", 1, true}};
 
 static int find(const char *op) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -152,6 +153,16 @@ static ark_tensor *record(ark_plan *p, const problem *q) {
         int64_t side = 2 * q->window - 1;
         return ark_window_attn(p, qkv, param(p, "t", 2, side * side, q->heads), param(p, "b", 1, 3 * d[2], 0),
             q->heads, q->window, q->shift);
+    }
+    if (strcmp(q->op, "attention") == 0) {
+        return ark_attention(p, in_cdt(p, input(p, "qkv", 3, d[0], 3 * d[1], 0, true)), q->heads);
+    }
+    if (strcmp(q->op, "token_embed") == 0) {
+        ark_tensor *x = input(p, "x", 4, d[0], 1, d[1], true);
+        return ark_token_embed(p, x, param(p, "cls", 1, d[1], 0), param(p, "pos", 2, d[0] + 1, d[1]));
+    }
+    if (strcmp(q->op, "token_slice") == 0) {
+        return ark_token_row(p, in_cdt(p, input(p, "x", 3, d[0], d[1], 0, true)), 0);
     }
     if (strcmp(q->op, "layernorm") == 0) {
         ark_tensor *x = input(p, "x", 3, d[0], d[1], 0, true);

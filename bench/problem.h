@@ -11,6 +11,7 @@ enum { PROBLEM_TEXT = 200 };
  *   linear 3136x96x288 act=gelu count=2       rows of a sample, features in, features out
  *   attn 56x56x96 heads=3 window=7 shift=3    grid and C; qkv has 3C
  *   layernorm 3136x96    residual 3136x96    avgpool 49x768    patch_merge 56x56x96    patchify 3x224 patch=4
+ *   attention 197x384 heads=6    token_embed 196x384    token_slice 197x384    tokens and C; qkv has 3C
  *   bce 14    ce 3    mse 1376                features
  *   ema 28288354    sgd ...    adamw ...    norm ...    to_bf16 ...    parameters
  * count: how often the model has it (weights the sums; 0: timed only). out=f32: that dtype even when

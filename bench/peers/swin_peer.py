@@ -1,7 +1,7 @@
-"""What the inference peers share: the same Swin and input as `arkfm bench infer`, the clock, the one line of JSON.
+"""What the inference peers share: the same encoder and input as `arkfm bench infer`, the clock, the one line of JSON.
 
-The network is timm's SwinTransformer with a linear layer to 1376 features, weights as initialised; the input is
-random f32 of shape (batch, 3, size, size). Data loading is no part of it.
+The network is timm's, with a linear layer to 1376 features, weights as initialised; the input is random f32 of shape
+(batch, 3, size, size). Data loading is no part of it. Besides arkfm's names of Swins any name that timm knows will do.
 """
 import argparse
 import json
@@ -15,13 +15,20 @@ MODELS = {
     "swin_base": dict(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
     "swin_large": dict(embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),
 }
+# Other names of arkfm, as timm has them.
+TIMM = {
+    "vit_tiny": "vit_tiny_patch16_224",
+    "vit_small": "vit_small_patch16_224",
+    "vit_base": "vit_base_patch16_224",
+    "vit_large": "vit_large_patch16_224",
+}
 FEATURES = 1376
 
 
 def arguments(description, dtypes=("f32", "bf16")):
     """Parser of the options every peer has; --window 0 becomes 7 at 224 pixels and 12 at any other size."""
     p = argparse.ArgumentParser(description=description)
-    p.add_argument("model", choices=MODELS)
+    p.add_argument("model", help="swin_tiny, vit_small, or a model of timm")
     p.add_argument("batch", type=int)
     p.add_argument("dtype", choices=dtypes)
     p.add_argument("--size", type=int, default=224, help="side of the image in pixels (default 224)")
@@ -29,6 +36,7 @@ def arguments(description, dtypes=("f32", "bf16")):
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--runs", type=int, default=5, help="timed runs after the warm-ups (default 5)")
     p.add_argument("--warm-ups", type=int, default=2)
+    p.add_argument("--channels-last", action="store_true", help="PyTorch's memory format for convolutions")
     return p
 
 
@@ -39,13 +47,25 @@ def window(args):
 def build(args):
     """The network in eval mode."""
     import torch
-    from timm.models.swin_transformer import SwinTransformer
 
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
-    net = SwinTransformer(img_size=args.size, patch_size=4, window_size=window(args), num_classes=FEATURES,
-                          drop_path_rate=0.0, **MODELS[args.model])
-    return net.eval()
+    net = timm_model(args.model, args.size, window(args)).eval()
+    return net.to(memory_format=torch.channels_last) if args.channels_last else net
+
+
+def timm_model(model, size, window, features=FEATURES):
+    """timm's network of that name for images of that side, with a linear layer to the features (0: without)."""
+    import timm
+    from timm.models.swin_transformer import SwinTransformer
+
+    if model in MODELS:
+        return SwinTransformer(img_size=size, patch_size=4, window_size=window, num_classes=features, drop_path_rate=0.0,
+                               **MODELS[model])
+    name = TIMM.get(model, model)
+    # Only networks with positions or windows are made for one size.
+    sized = {"img_size": size} if name.startswith(("vit", "deit", "swin")) else {}
+    return timm.create_model(name, pretrained=False, num_classes=features, **sized)
 
 
 def export_onnx(args, path):
@@ -88,11 +108,11 @@ def measure(args, run):
     return statistics.median(seconds), min(seconds), max(seconds)
 
 
-def report(args, seconds, **versions):
+def report(args, seconds, mode="infer", **versions):
     """The line of JSON that bench/compare.sh reads."""
     middle, least, most = seconds
     print(json.dumps(dict(
-        model=args.model, size=args.size, window=window(args), batch=args.batch, mode="infer", dtype=args.dtype,
+        model=args.model, size=args.size, window=window(args), batch=args.batch, mode=mode, dtype=args.dtype,
         threads=args.threads, runs=args.runs, images_per_s=args.batch / middle, seconds_median=middle,
         seconds_min=least, seconds_max=most,
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, **versions)))

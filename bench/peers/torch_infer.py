@@ -16,6 +16,8 @@ def main():
 
     net = peer.build(args)
     image = torch.randn(args.batch, 3, args.size, args.size)
+    if args.channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
     net = torch.compile(net) if args.compile else net
 
     def run():

@@ -8,7 +8,8 @@ def flat: [rows, .[-1]] | by_x;
 
 (.architecture | {
     heads: field("heads") | split("-") | map(tonumber),
-    window: field("window") | tonumber,
+    window: ((field("window") // "0") | tonumber),
+    patch: ((field("patch") // "4") | tonumber),
     size: field("size") | tonumber
 }) as $arch |
 1376 as $projected | 14 as $classes |
@@ -22,7 +23,7 @@ def problem($x):
         {op: "patchify", dims: [$y[-1] / ($patch * $patch), $arch.size] | by_x, more: " patch=\($patch) input=fixed"}
     elif .op == "linear" then
         {op, dims: [($x | rows), $x[-1], $y[-1]] | by_x,
-         more: ((if $fc1 then " act=gelu" else "" end) + (if .label == "patch_embed" then " input=fixed" else $out end)),
+         more: ((if $fc1 then " act=gelu" else "" end) + (if .label == "patch_embed" then " input=fixed" else "" end) + $out),
          note: (if .label == "patch_embed" then "patch embedding"
                 elif .label | test("downsample$") then "reduction"
                 elif .label | test("attn$") then (if $y[-1] == 3 * $x[-1] then "qkv" else "proj" end)
@@ -32,6 +33,9 @@ def problem($x):
         (if $y[1] <= $arch.window then [$y[1], 0] else [$arch.window, $at.b % 2 * ($arch.window / 2 | floor)] end) as [$m, $shift] |
         {op: "attn", dims: $y[1:] | by_x,
          more: " heads=\($arch.heads[$at.s]) window=\($m)\(if $shift > 0 then " shift=\($shift)" else "" end)"}
+    elif .op == "attention" then {op, dims: $y[1:] | by_x, more: " heads=\($arch.heads[0])"}
+    elif .op == "token_embed" then {op, dims: [$y[1] - 1, $y[2]] | by_x, more: ""}
+    elif .op == "token_slice" then {op, dims: [($arch.size / $arch.patch) * ($arch.size / $arch.patch) + 1, $y[-1]] | by_x, more: ""}
     elif .op == "layernorm" then {op, dims: $y | flat, more: $out}
     elif .op == "residual" then {op, dims: $y | flat, more: ""}
     elif .op == "patch_merge" then {op, dims: $x[1:] | by_x, more: ""}

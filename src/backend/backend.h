@@ -33,6 +33,7 @@ typedef struct ark_kernel {
      * kept until backward has read it. */
     ark_status (*remake)(const ark_call *c, const ark_node *n);
     void (*release)(ark_dev *dev, ark_node *n); /* undo prepare; optional */
+    bool fuses;                                 /* fwd does node->norm and node->sum as well (core/fuse.c) */
 } ark_kernel;
 
 /* Settings of one flat update over a range of parameters. */

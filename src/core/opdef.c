@@ -40,6 +40,12 @@ static double conv_flops(const ark_node *n, int64_t batch) {
     return 2.0 * (double)ark_rows(n->out, batch) * (double)ark_numel(w);
 }
 
+/* The same two products over all N tokens. */
+static double full_attn_flops(const ark_node *n, int64_t batch) {
+    double tokens = (double)n->out->dims[1];
+    return 4.0 * (double)batch * tokens * tokens * (double)n->out->dims[2];
+}
+
 static double none(const ark_node *n, int64_t batch) {
     (void)n;
     (void)batch;
@@ -53,6 +59,9 @@ const ark_opdef ark__opdefs[ARK_OP_COUNT] = {
     [ARK_OP_LAYERNORM] = {"layernorm", true, 1u << 0 | 1u << 1, never, always, 1u << 0, false, none, 0},
     [ARK_OP_WINDOW_ATTN] = {"window_attn", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false,
         attn_flops, 2},
+    [ARK_OP_ATTENTION] = {"attention", true, 1u << 0, never, never, 0, false, full_attn_flops, 2},
+    [ARK_OP_TOKEN_EMBED] = {"token_embed", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_TOKEN_SLICE] = {"token_slice", true, 0, never, never, 0, false, none, 0},
     [ARK_OP_PATCH_MERGE] = {"patch_merge", true, 0, never, never, 0, false, none, 0},
     [ARK_OP_RESIDUAL] = {"residual", true, 0, never, never, 0, true, none, 0},
     [ARK_OP_AVGPOOL] = {"avgpool", true, 0, never, never, 0, false, none, 0},

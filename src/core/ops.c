@@ -97,6 +97,64 @@ ark_tensor *ark_window_attn(
     return out;
 }
 
+ark_tensor *ark_attention(ark_plan *p, ark_tensor *qkv, int heads) {
+    if (poisoned(p, qkv)) {
+        return &p->poison;
+    }
+    if (qkv->ndim != 3 || heads < 1 || ark_last_dim(qkv) % (3 * (int64_t)heads)) {
+        return misfit(p, ARK_OP_ATTENTION, "qkv must be (B,N,3*heads*D)", qkv, NULL);
+    }
+    int64_t dims[3] = {qkv->dims[0], qkv->dims[1], qkv->dims[2] / 3};
+    ark_tensor *out = emit(p, ARK_OP_ATTENTION, 1, &qkv, 0, qkv->dtype, 3, dims);
+    if (out != &p->poison) {
+        last_node(p)->a.attn.heads = heads;
+    }
+    return out;
+}
+
+ark_tensor *ark_token_embed(ark_plan *p, ark_tensor *x, ark_tensor *cls, ark_tensor *pos) {
+    if (poisoned(p, x) || poisoned(p, cls) || poisoned(p, pos)) {
+        return &p->poison;
+    }
+    if (x->ndim != 4 || x->dtype != ARK_F32 || !is_vector(cls, ark_last_dim(x))) {
+        return misfit(p, ARK_OP_TOKEN_EMBED, "x (B,H,W,C) f32 needs a class token (C)", x, cls);
+    }
+    int64_t dims[3] = {x->dims[0], x->dims[1] * x->dims[2] + 1, x->dims[3]};
+    if (pos->ndim != 2 || pos->dims[0] != dims[1] || pos->dims[1] != dims[2]) {
+        return misfit(p, ARK_OP_TOKEN_EMBED, "x (B,H,W,C) needs positions (H*W+1,C)", x, pos);
+    }
+    ark_tensor *in[3] = {x, cls, pos};
+    return emit(p, ARK_OP_TOKEN_EMBED, 3, in, 0, ARK_F32, 3, dims);
+}
+
+static ark_tensor *token_slice(
+    ark_plan *p, ark_tensor *x, int64_t from, int64_t rows, int ndim, const int64_t *dims) {
+    if (x->ndim != 3 || from < 0 || rows < 1 || from + rows > x->dims[1]) {
+        return misfit(p, ARK_OP_TOKEN_SLICE, "needs tokens (B,N,C) that hold all rows asked for", x, NULL);
+    }
+    ark_tensor *out = emit(p, ARK_OP_TOKEN_SLICE, 1, &x, 0, x->dtype, ndim, dims);
+    if (out != &p->poison) {
+        last_node(p)->a.slice.from = from;
+    }
+    return out;
+}
+
+ark_tensor *ark_token_row(ark_plan *p, ark_tensor *x, int64_t from) {
+    if (poisoned(p, x)) {
+        return &p->poison;
+    }
+    int64_t dims[2] = {x->dims[0], ark_last_dim(x)};
+    return token_slice(p, x, from, 1, 2, dims);
+}
+
+ark_tensor *ark_token_grid(ark_plan *p, ark_tensor *x, int64_t from, int64_t h, int64_t w) {
+    if (poisoned(p, x)) {
+        return &p->poison;
+    }
+    int64_t dims[4] = {x->dims[0], h, w, ark_last_dim(x)};
+    return token_slice(p, x, from, h < 1 || w < 1 ? 0 : h * w, 4, dims);
+}
+
 ark_tensor *ark_patch_merge(ark_plan *p, ark_tensor *x) {
     if (poisoned(p, x)) {
         return &p->poison;

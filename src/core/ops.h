@@ -41,6 +41,21 @@ ark_tensor *ark_layernorm(
 ark_tensor *ark_window_attn(
     ark_plan *p, ark_tensor *qkv, ark_tensor *table, ark_tensor *qkv_bias, int heads, int window, int shift);
 
+/** Multi-head self-attention over all tokens (torch scaled_dot_product_attention inside timm's Attention).
+ * qkv (B,N,3C): for each token q|k|v, each (NH,D), D = C/NH -> (B,N,C), dtype of qkv: softmax(D^-0.5 q
+ * k^T) v per head. Saves nothing: the attention weights are recomputed in backward, rows of some queries
+ * at a time, so that no (N,N) matrix is ever whole. */
+ark_tensor *ark_attention(ark_plan *p, ark_tensor *qkv, int heads);
+
+/** Tokens of a ViT from its patches (timm VisionTransformer._pos_embed): x (B,H,W,C) f32, cls (C), pos
+ * (H*W+1,C) parameters -> (B,H*W+1,C) f32: first cls + pos[0], then patch i + pos[1+i]. Saves nothing. */
+ark_tensor *ark_token_embed(ark_plan *p, ark_tensor *x, ark_tensor *cls, ark_tensor *pos);
+
+/** Some of the tokens x (B,N,C), f32 or bf16: token `from` as (B,C), or tokens [from, from+h*w) as a grid
+ * (B,h,w,C). Dtype of x. Saves nothing. */
+ark_tensor *ark_token_row(ark_plan *p, ark_tensor *x, int64_t from);
+ark_tensor *ark_token_grid(ark_plan *p, ark_tensor *x, int64_t from, int64_t h, int64_t w);
+
 /** 2x2 neighbours side by side (timm PatchMerging before its norm): x (B,H,W,C) ->
  * (B,ceil(H/2),ceil(W/2),4C), channel blocks (row even,col even), (odd,even), (even,odd), (odd,odd); missing
  * rows or columns are zero. Saves nothing. */

@@ -106,7 +106,7 @@ ark_status ark_params_declare(
         .init = init,
         .group = s->group,
         .fan_in = numel / dims[0],
-        .decay = ndim > 1 && !strstr(name, "relative_position_bias_table")};
+        .decay = ndim > 1 && !strstr(name, "relative_position_bias_table") && strcmp(name, "pos_embed") != 0};
     memcpy(p->dims, dims, (size_t)ndim * sizeof *dims);
     s->elems += (int64_t)ark_round_up((size_t)numel, PAD_ELEMS);
     *index = s->n++;

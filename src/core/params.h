@@ -45,7 +45,7 @@ typedef struct ark_param {
     int file_ndim;  /* shape in weight files, where it differs (a convolution kept as a matrix); 0 = dims */
     int64_t file_dims[ARK_MAX_DIMS];
     bool buffer; /* running statistics: no gradient, no decay, left alone by the optimizer */
-    bool decay;  /* weight decay applies (matrices yes; biases, norms and bias tables no) */
+    bool decay;  /* weight decay applies (matrices yes; biases, norms, bias tables and pos_embed no) */
 } ark_param;
 
 ark_status ark_params_new(ark_params **out) ARK_MUST_CHECK;

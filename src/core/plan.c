@@ -29,7 +29,7 @@ void ark_plan_free(ark_plan *p) {
     if (!p) {
         return;
     }
-    for (int i = 0; i < p->n_nodes; i++) {
+    for (int i = 0; i < p->n_nodes + p->n_fused; i++) {
         ark_node *n = p->nodes[i];
         if (i < p->prepared && p->dev->backend->kernels[n->op].release) {
             p->dev->backend->kernels[n->op].release(p->dev, n);
@@ -265,6 +265,9 @@ ark_status ark_plan_finish(ark_plan *p, ark_dev *dev, ark_plan_mode mode) {
     ARK_ASSERT(!p->dev);
     p->dev = dev;
     p->mode = mode;
+    if (mode == ARK_PLAN_INFER) {
+        ARK_TRY(ark__plan_fuse(p));
+    }
     ARK_TRY(ark__plan_schedule(p));
     ark__plan_lives(p);
     ARK_TRY(ark__plan_layout(p));

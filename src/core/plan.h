@@ -51,8 +51,11 @@ typedef struct ark_node {
             float eps;
         } layernorm;
         struct {
-            int heads, window, shift;
+            int heads, window, shift; /* of attention only heads */
         } attn;
+        struct {
+            int64_t from; /* first token */
+        } slice;
         struct {
             float rate;
         } residual; /* and layer_scale */

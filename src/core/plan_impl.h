@@ -32,6 +32,7 @@ struct ark_plan {
     ark_dev *dev; /* set by finish */
     ark_node **nodes;
     int n_nodes, cap_nodes;
+    int n_fused; /* behind the nodes: what others do for them (fuse.c) */
     ark_tensor **tensors;
     int n_tensors, cap_tensors;
     char label[160];
@@ -75,6 +76,8 @@ extern const ark_opdef ark__opdefs[ARK_OP_COUNT];
 ark_tensor *ark__plan_tensor(ark_plan *p, ark_tensor_kind kind, ark_dtype dt, int ndim, const int64_t *dims);
 ark_node *ark__plan_append(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in, unsigned nograd_in);
 
+/** Of an INFER plan: batch norm and sums into the products before them, where the backend can. */
+ark_status ark__plan_fuse(ark_plan *p) ARK_MUST_CHECK;
 /** Gradient flow (want_grad, acc), then the list of steps. */
 ark_status ark__plan_schedule(ark_plan *p) ARK_MUST_CHECK;
 /** From the steps, the lives of every tensor and gradient. */

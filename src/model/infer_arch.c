@@ -10,6 +10,10 @@ enum { MAX_HEADS_IN_FILE = 1024, MAX_CLASSES = 65536, MAX_WIDTH = 65536 };
 
 static const ark_state_family *const families[] = {
     &ark_state_swin,
+    &ark_state_vit,
+    &ark_state_convnext,
+    &ark_state_resnet,
+    &ark_state_densenet,
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

@@ -24,6 +24,6 @@ static bool ends_with(const char *s, const char *tail) {
 }
 
 bool ark_weight_ignored(const char *name) {
-    return !strncmp(name, "head.", 5) || ends_with(name, ".relative_position_index") ||
-           ends_with(name, ".attn_mask");
+    return (!strncmp(name, "head.", 5) && strncmp(name, "head.norm.", 10)) ||
+           ends_with(name, ".relative_position_index") || ends_with(name, ".attn_mask");
 }

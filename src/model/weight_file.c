@@ -49,6 +49,34 @@ static bool rename_foreign(char name[ARK_WEIGHT_NAME_MAX]) {
     return name[0] != '\0';
 }
 
+static ark_weight_tensor *item(ark_weight_file *f, const char *name) {
+    for (size_t i = 0; i < f->n; i++) {
+        if (!strcmp(f->items[i].name, name)) {
+            return &f->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* What only the whole file tells: Meta's ConvNeXt calls its last norm as Swin and ViT do theirs. */
+static ark_status settle(ark_weight_file *f) {
+    if (f->ours || !item(f, ark_state_convnext.key) || item(f, "head.norm.weight")) {
+        return ARK_OK;
+    }
+    for (size_t i = 0; i < f->n; i++) {
+        const char *name = ark_convnext_settle(f->items[i].name);
+        char *copy = name ? ark_strdup(name) : NULL;
+        if (name && !copy) {
+            return ARK_ERR(ARK_ENOMEM, "%s: out of memory for tensor names", f->path);
+        }
+        if (copy) {
+            ark_free(f->items[i].name);
+            f->items[i].name = copy;
+        }
+    }
+    return ARK_OK;
+}
+
 static ark_status rename_all(ark_weight_file *f) {
     bool at_end = !f->ours && (ark_st_find(f->st, "layers.0.downsample.reduction.weight") ||
                                   ark_st_find(f->st, "module.layers.0.downsample.reduction.weight"));
@@ -72,6 +100,7 @@ static ark_status rename_all(ark_weight_file *f) {
         }
         f->n++;
     }
+    ARK_TRY(settle(f));
     qsort(f->items, f->n, sizeof *f->items, by_name);
     for (size_t i = 1; i < f->n; i++) {
         if (!strcmp(f->items[i - 1].name, f->items[i].name)) {

@@ -19,6 +19,27 @@ typedef struct ark_swin_arch {
     int window; /* side of an attention window in tokens; a stage whose grid is smaller uses its grid */
 } ark_swin_arch;
 
+typedef struct ark_vit_arch {
+    int patch; /* side of a patch, 16 */
+    int embed, depth, heads;
+    int pool; /* ARK_VIT_POOL_TOKEN, ARK_VIT_POOL_AVG (nn/vit.h) */
+} ark_vit_arch;
+
+typedef struct ark_convnext_arch {
+    int dims[ARK_MAX_STAGES], depths[ARK_MAX_STAGES]; /* channels and blocks of the stages */
+} ark_convnext_arch;
+
+typedef struct ark_resnet_arch {
+    int layers[ARK_MAX_STAGES]; /* bottleneck blocks of the stages */
+    int width; /* channels of the stem and inside the first stage, 64; doubled by each further one */
+} ark_resnet_arch;
+
+typedef struct ark_densenet_arch {
+    int growth;                 /* channels that a layer adds, 32 */
+    int blocks[ARK_MAX_STAGES]; /* layers of the dense blocks */
+    int init;                   /* channels of the stem, 64 */
+} ark_densenet_arch;
+
 typedef struct ark_arch {
     const ark_encoder *family; /* says which member of the union holds */
     int size_px;               /* side of the input image */
@@ -26,6 +47,10 @@ typedef struct ark_arch {
     int stages;                /* entries of the family's lists; 0 for a family without lists */
     union {
         ark_swin_arch swin;
+        ark_vit_arch vit;
+        ark_convnext_arch convnext;
+        ark_resnet_arch resnet;
+        ark_densenet_arch densenet;
     };
 } ark_arch;
 

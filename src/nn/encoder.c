@@ -6,6 +6,10 @@
 
 static const ark_encoder *const families[] = {
     &ark_encoder_swin,
+    &ark_encoder_vit,
+    &ark_encoder_convnext,
+    &ark_encoder_resnet,
+    &ark_encoder_densenet,
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

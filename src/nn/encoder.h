@@ -47,7 +47,8 @@ struct ark_encoder {
 };
 
 /* The rows; each is defined in the family's file. */
-extern const ark_encoder ark_encoder_swin;
+extern const ark_encoder ark_encoder_swin, ark_encoder_vit;
+extern const ark_encoder ark_encoder_convnext, ark_encoder_resnet, ark_encoder_densenet;
 
 /** Family i, NULL after the last. */
 const ark_encoder *ark_encoder_at(int i);

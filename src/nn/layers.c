@@ -25,12 +25,16 @@ ark_tensor *ark_nn_linear(ark_plan *p, ark_tensor *x, const char *name, int64_t 
     return ark_linear(p, x, l.w, l.b, act, out);
 }
 
-ark_tensor *ark_nn_layernorm(ark_plan *p, ark_tensor *x, const char *name, ark_dtype out) {
+ark_tensor *ark_nn_layernorm_eps(ark_plan *p, ark_tensor *x, const char *name, float eps, ark_dtype out) {
     char full[NAME_BYTES];
     int64_t c = ark_last_dim(x);
     snprintf(full, sizeof full, "%s.weight", name);
     ark_tensor *gamma = ark_plan_param(p, full, 1, &c, ARK_INIT_ONES);
     snprintf(full, sizeof full, "%s.bias", name);
     ark_tensor *beta = ark_plan_param(p, full, 1, &c, ARK_INIT_ZEROS);
-    return ark_layernorm(p, x, gamma, beta, 1e-5f, out);
+    return ark_layernorm(p, x, gamma, beta, eps, out);
+}
+
+ark_tensor *ark_nn_layernorm(ark_plan *p, ark_tensor *x, const char *name, ark_dtype out) {
+    return ark_nn_layernorm_eps(p, x, name, 1e-5f, out);
 }

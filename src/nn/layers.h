@@ -16,7 +16,8 @@ ark_linear_params ark_nn_linear_params(
 ark_tensor *ark_nn_linear(ark_plan *p, ark_tensor *x, const char *name, int64_t n, bool bias, ark_init init,
     ark_act act, ark_dtype out);
 
-/** ark_layernorm with NAME.weight, NAME.bias and eps 1e-5. */
+/** ark_layernorm with NAME.weight, NAME.bias and eps 1e-5, or another. */
 ark_tensor *ark_nn_layernorm(ark_plan *p, ark_tensor *x, const char *name, ark_dtype out);
+ark_tensor *ark_nn_layernorm_eps(ark_plan *p, ark_tensor *x, const char *name, float eps, ark_dtype out);
 
 #endif

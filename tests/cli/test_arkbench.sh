@@ -6,7 +6,7 @@
 mkdir "$work/shapes"
 run "$ARK_SOURCE_DIR/bench/shapes/make.sh" "$work/shapes"
 expect_exit 0
-for file in swin_{tiny,base,large}_{224,384,768}.txt; do
+for file in swin_{tiny,base,large}_{224,384,768}.txt vit_{small,base}_224.txt; do
     expect_same "$ARK_SOURCE_DIR/bench/shapes/$file" "$work/shapes/$file"
 done
 

@@ -11,7 +11,7 @@ expect_close() {
         fail "$1 is not within $3 of $2"
 }
 
-for case in new old; do
+for case in new old vit_timm vit_torchvision; do
     for layer in encoder projector; do
         for backend in cpu ref; do
             arkfm embed "$golden/embed_$case.safetensors" --tensor "$golden/embed_${case}_x.npy" \

@@ -9,6 +9,7 @@ ops_<op>.safetensors          conv2d, dwconv, batchnorm (by running statistics),
                               layer_scale
 batchnorm_train.safetensors   <case>/attr (eps, momentum, relu), x, gamma, beta, mean, var, r float32; out, dx, dgamma,
                               dbeta, new_mean, new_var float64: two passes over different x, as training makes them
+conv.safetensors              tiny ResNet, DenseNet and ConvNeXt, see nets()
 """
 import sys
 
@@ -196,6 +197,163 @@ def layer_scale():
     save("ops_layer_scale", file)
 
 
+# --- tiny networks ---------------------------------------------------------------------------------------------------
+
+SIZE, PROJECTOR, CLASSES = 64, 12, 5
+
+
+class TinyResNet(torch.nn.Module):
+    """timm's ResNet from its blocks; its own class has the stem's 64 channels built in."""
+
+    def __init__(self, layers, width):
+        super().__init__()
+        from timm.models.resnet import Bottleneck
+        self.conv1 = torch.nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(width)
+        channels = width
+        for s, n in enumerate(layers):
+            blocks = []
+            for j in range(n):
+                stride, wide = 2 if s > 0 and j == 0 else 1, 4 * width << s
+                shortcut = torch.nn.Sequential(torch.nn.Conv2d(channels, wide, 1, stride=stride, bias=False),
+                                               torch.nn.BatchNorm2d(wide)) if j == 0 else None
+                blocks.append(Bottleneck(channels, width << s, stride=stride, downsample=shortcut))
+                channels = wide
+            setattr(self, f"layer{s + 1}", torch.nn.Sequential(*blocks))
+        self.stages = len(layers)
+        self.num_features = channels
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
+        for s in range(self.stages):
+            x = getattr(self, f"layer{s + 1}")(x)
+        return x.mean((2, 3))
+
+
+def convnext():
+    from timm.models.convnext import ConvNeXt
+    return ConvNeXt(depths=(1, 1, 2, 1), dims=(8, 16, 24, 32), num_classes=0)
+
+
+def densenet():
+    from timm.models.densenet import DenseNet
+    return DenseNet(growth_rate=4, block_config=(2, 2, 1, 1), num_classes=0)  # a stem of 8
+
+
+NETS = {
+    "resnet": ("resnet:layers=2-1-1-1,width=4,size=64", lambda: TinyResNet((2, 1, 1, 1), 4)),
+    "densenet": ("densenet:growth=4,blocks=2-2-1-1,init=8,size=64", densenet),
+    "convnext": ("convnext:dims=8-16-24-32,depths=1-1-2-1,size=64", convnext),
+}
+
+
+class ArkNet(torch.nn.Module):
+    """Encoder -> linear projector -> one linear head."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.encoder = make()
+        self.projector = torch.nn.Linear(self.encoder.num_features, PROJECTOR)
+        self.omni_heads = torch.nn.ModuleList([torch.nn.Linear(PROJECTOR, CLASSES)])
+
+    def named(self):
+        """Parameters and running statistics by their names in weight files."""
+        both = [*self.named_parameters(), *self.named_buffers()]
+        return {k.removeprefix("encoder."): v for k, v in both if not k.endswith("num_batches_tracked")}
+
+    def forward(self, x):
+        return self.projector(self.encoder(x))
+
+
+def random_value(name, t):
+    """Float16-exact values, none of them at its usual zero or one. Half of a batch norm's channels get a shift far from
+    the kink of the ReLU that follows it."""
+    def exact(v):
+        return torch.from_numpy(v.astype(np.float16).astype(np.float64))
+    r = mg.rng.standard_normal(tuple(t.shape))
+    if name.endswith("running_var"):
+        return exact(1 + np.abs(r) / 2)
+    if name.endswith("gamma"):
+        return exact(0.5 + 0.25 * r)
+    if t.ndim == 1:
+        scale = name.endswith("weight")
+        return exact((1.0 if scale else 0.0) + 0.25 * r)
+    return exact(r * np.sqrt(1.5 / t[0].numel()))
+
+
+def load(net, values):
+    with torch.no_grad():
+        for name, t in net.named().items():
+            t.copy_(values[name])
+    return net
+
+
+def three_steps(file, key, make, values, images):
+    """Ark's step on one dataset with missing labels, three times: c 0.25, EMA with m 0.75 after each, over parameters and
+    running statistics; SGD with Nesterov momentum."""
+    student, teacher = load(ArkNet(make), values).train(), load(ArkNet(make), values).eval()
+    opt = torch.optim.SGD(student.parameters(), lr=1 / 128, momentum=0.875, nesterov=True)
+    n, c, m = 4, 0.25, 0.75
+    rows = []
+    for step in range(3):
+        pick = mg.rng.permutation(len(images))[: 2 * n]
+        labels = torch.from_numpy((mg.rng.random((n, CLASSES)) < 0.4).astype(np.float64))
+        mask = torch.from_numpy((mg.rng.random((n, CLASSES)) < 0.75).astype(np.float64))
+        z_t = teacher(images[pick[n:]]).detach()
+        z_s = student(images[pick[:n]])
+        bce = F.binary_cross_entropy_with_logits(student.omni_heads[0](z_s), labels, reduction="none")
+        task, consistency = (bce * mask).sum() / mask.sum(), F.mse_loss(z_s, z_t)
+        loss = (1 - c) * task + c * consistency
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        opt.step()
+        with torch.no_grad():
+            for name, t in teacher.named().items():
+                t.mul_(m).add_(student.named()[name], alpha=1 - m)
+        rows.append(dict(pick=pick.astype(np.float32), labels=labels.numpy().astype(np.float32),
+                         mask=mask.numpy().astype(np.float32), loss=loss.item(), task=task.item(),
+                         consistency=consistency.item()))
+    for name in rows[0]:
+        file[f"{key}/ark/{name}"] = np.stack([row[name] for row in rows])
+    file[f"{key}/ark/teacher"] = f64(teacher(images[:2]))
+    for name, t in teacher.named().items():
+        if "running" in name:
+            file[f"{key}/ark/{name}"] = t.numpy().astype(np.float32)
+    print("  losses", " ".join(f"{row['loss']:.5f}" for row in rows))
+
+
+def nets():
+    """images int8, value/32. Per network: <net>/param/<name> float16; embedding and projected features of images 0 and 1 in
+    eval mode; of images 0..3 in training mode the features, and for sum(features * r) every gradient, the image's, and
+    the running statistics afterwards; ark/*: three steps."""
+    pixels = np.clip(np.rint(32 * mg.rng.standard_normal((8, 3, SIZE, SIZE))), -127, 127).astype(np.int8)
+    file, archs = {"images": pixels}, {}
+    images = torch.from_numpy(pixels.astype(np.float64) / 32)
+    for key, (text, make) in NETS.items():
+        archs[f"arch_{key}"] = text
+        values = {name: random_value(name, t) for name, t in ArkNet(make).named().items()}
+        for name, v in values.items():
+            file[f"{key}/param/{name}"] = v.numpy().astype(np.float16)
+        net = load(ArkNet(make), values).eval()
+        with torch.no_grad():
+            file[f"{key}/embedding"], file[f"{key}/projected"] = f64(net.encoder(images[:2])), f64(net(images[:2]))
+        net = load(ArkNet(make), values).train()
+        x = images[:4].clone().requires_grad_()
+        z = net(x)
+        r = normal(*z.shape)
+        (z * r).sum().backward()
+        file[f"{key}/features"], file[f"{key}/r"] = f64(z), f32(r)
+        file[f"{key}/grad_image"] = x.grad.numpy().astype(np.float32)
+        for name, t in net.named().items():
+            if "running" in name:
+                file[f"{key}/after/{name}"] = t.numpy().astype(np.float32)
+            elif t.grad is not None:
+                file[f"{key}/grad/{name}"] = t.grad.numpy().astype(np.float32)
+        three_steps(file, key, make, values, images)
+        print(" ", text, "parameters", sum(v.numel() for v in values.values()))
+    save("conv", file, **archs)
+
+
 OPS = (conv2d, dwconv, batchnorm, batchnorm_train, maxpool, avgpool2, concat, add_relu, layer_scale)
 
 if __name__ == "__main__":
@@ -203,3 +361,6 @@ if __name__ == "__main__":
     if "ops" in wanted:
         for subject in OPS:
             subject()
+    if "nets" in wanted:
+        mg.rng = np.random.default_rng(SEED + 1)
+        nets()

@@ -1,12 +1,12 @@
 /* What backward makes again is what forward made: a plan that keeps every activation (a backend without
  * `remake`), one that remakes the cheap ones, and one that replays segments have equal outputs and gradients,
- * byte for byte, on a small Swin and on random graphs. Guard bytes are checked in all of them. */
+ * byte for byte, on a small Swin and ViT and on random graphs. Guard bytes are checked in all of them. */
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "common/check.h"
 #include "core/ops.h"
-#include "nn/swin.h"
+#include "nn/encoder.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -151,24 +151,33 @@ static void compare(const graph *g, const char *backend, size_t bytes[N_MEMORY])
     free_result(&want);
 }
 
-/* --- a small Swin ----------------------------------------------------------------------------- */
+/* --- small encoders --------------------------------------------------------------------------- */
 
-/* Padded and shifted windows, an odd merge, drop-path in all blocks but the first. */
-static void record_swin(ark_plan *p, uint64_t key, ark_tensor **in, ark_tensor **out) {
-    (void)key;
+/* Drop-path in all blocks but the first. */
+static void record_encoder(ark_plan *p, const char *text, ark_tensor **in, ark_tensor **out) {
     ark_arch arch;
-    must(ark_arch_parse("swin:embed=8,depths=2-3-1,heads=1-2-4,window=4,size=56", &arch));
-    *in = ark_plan_input(p, "image", 4, (int64_t[]){PLANNED, 3, 56, 56}, true);
-    *out = ark_plan_output(p, ark_avgpool(p, ark_swin(p, *in, &arch, 0.5f, NULL)));
+    must(ark_arch_parse(text, &arch));
+    *in = ark_plan_input(p, "image", 4, (int64_t[]){PLANNED, 3, arch.size_px, arch.size_px}, true);
+    *out = ark_plan_output(p, ark_encode(p, *in, &arch, 0.5f, NULL));
 }
 
-static void test_swin(void **state) {
-    (void)state;
+/* Padded and shifted windows, an odd merge. */
+static void record_swin(ark_plan *p, uint64_t key, ark_tensor **in, ark_tensor **out) {
+    (void)key;
+    record_encoder(p, "swin:embed=8,depths=2-3-1,heads=1-2-4,window=4,size=56", in, out);
+}
+
+static void record_vit(ark_plan *p, uint64_t key, ark_tensor **in, ark_tensor **out) {
+    (void)key;
+    record_encoder(p, "vit:embed=24,depth=6,heads=3,patch=8,size=56", in, out);
+}
+
+static void test_encoder(void (*record)(ark_plan *, uint64_t, ark_tensor **, ark_tensor **)) {
     static const char *const backends[] = {"ref", "cpu"};
     for (int b = 0; b < 2; b++) {
         for (ark_dtype dt = ARK_F32; dt <= ARK_BF16; dt++) {
             size_t bytes[N_MEMORY];
-            compare(&(graph){.record = record_swin, .cdt = dt}, backends[b], bytes);
+            compare(&(graph){.record = record, .cdt = dt}, backends[b], bytes);
             print_message("           %s %s: %zu bytes kept, %zu remade, %zu recomputed\n", backends[b],
                 ark_dtype_name(dt), bytes[KEEP_ALL], bytes[REMAKE], bytes[RECOMPUTE]);
             /* A block keeps 16 values per channel; the outputs of two norms (1 each) and of the GELU (4) are
@@ -177,6 +186,16 @@ static void test_swin(void **state) {
             assert_true(bytes[RECOMPUTE] < bytes[REMAKE] * 3 / 4);
         }
     }
+}
+
+static void test_swin(void **state) {
+    (void)state;
+    test_encoder(record_swin);
+}
+
+static void test_vit(void **state) {
+    (void)state;
+    test_encoder(record_vit);
 }
 
 /* --- random graphs ---------------------------------------------------------------------------- */
@@ -267,6 +286,7 @@ static void test_random(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_swin),
+        cmocka_unit_test(test_vit),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("recompute", tests, NULL, NULL);

@@ -29,6 +29,24 @@ static ark_tensor *build_window_attn(ark_plan *p, ark_tensor **in, const float *
     return ark_window_attn(p, in[0], in[1], in[2], (int)attr[0], (int)attr[1], (int)attr[2]);
 }
 
+static ark_tensor *build_attention(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out; /* that of qkv */
+    return ark_attention(p, in[0], (int)attr[0]);
+}
+
+static ark_tensor *build_token_embed(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)attr;
+    (void)out;
+    return ark_token_embed(p, in[0], in[1], in[2]);
+}
+
+/* attr: first token, then height and width of the grid, or zeros for one row. */
+static ark_tensor *build_token_slice(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out;
+    return attr[1] > 0 ? ark_token_grid(p, in[0], (int64_t)attr[0], (int64_t)attr[1], (int64_t)attr[2])
+                       : ark_token_row(p, in[0], (int64_t)attr[0]);
+}
+
 static ark_tensor *build_patch_merge(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
     (void)attr;
     (void)out;
@@ -148,6 +166,18 @@ const op_spec op_specs[ARK_OP_COUNT] = {
         .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},
         .n_types = 2,
         .build = build_window_attn},
+    [ARK_OP_ATTENTION] = {.grads = 1,
+        .fill = "n",
+        .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},
+        .n_types = 2,
+        .build = build_attention},
+    [ARK_OP_TOKEN_EMBED] =
+        {.params = 6, .grads = 7, .fill = "nnn", .types = F32_ONLY, .build = build_token_embed},
+    [ARK_OP_TOKEN_SLICE] = {.grads = 1,
+        .fill = "n",
+        .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},
+        .n_types = 2,
+        .build = build_token_slice},
     [ARK_OP_PATCH_MERGE] = {.grads = 1,
         .fill = "n",
         .types = {{"f32", 0, ARK_F32}, {"bf16", 1, ARK_BF16}},

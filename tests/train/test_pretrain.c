@@ -160,6 +160,23 @@ static void stop_anywhere_and_resume(void **state) {
     ark_free(b);
 }
 
+/* The same promises for another encoder, with drop-path: threads, recomputing, stopping anywhere. */
+static void a_vit_run(void **state) {
+    (void)state;
+    const char *const one[] = {
+        "model.arch=vit:embed=12,depth=2,heads=2,patch=8,size=24", "model.drop_path=0.3", NULL};
+    const char *const other[] = {one[0], one[1], "train.recompute=true", "data.workers=2", NULL};
+    assert_int_equal(run_with("runs/vit", false, 1, 0, one), ARK_OK);
+    assert_int_equal(run_with("runs/vit_threads", false, 3, 0, other), ARK_OK);
+    assert_same_weights("runs/vit", "runs/vit_threads");
+    for (int64_t stop = 2; stop <= 8; stop += 3) {
+        assert_int_equal(ark_rmtree("runs/vit_stopped"), ARK_OK);
+        assert_int_equal(run_with("runs/vit_stopped", false, 1, stop, one), ARK_EINTERRUPTED);
+        assert_int_equal(run_with("runs/vit_stopped", true, 2, 0, one), ARK_OK);
+        assert_same_weights("runs/vit", "runs/vit_stopped");
+    }
+}
+
 /* A crash leaves a half-written folder and a torn last log line: both are ignored. */
 static void crash_leftovers(void **state) {
     (void)state;
@@ -274,6 +291,7 @@ int main(void) {
         cmocka_unit_test(a_run_leaves_its_folder),
         cmocka_unit_test(threads_and_workers),
         cmocka_unit_test(stop_anywhere_and_resume),
+        cmocka_unit_test(a_vit_run),
         cmocka_unit_test(crash_leftovers),
         cmocka_unit_test(resume_of_another_run_is_refused),
         cmocka_unit_test(every_option_runs),

@@ -26,6 +26,13 @@ static void test_names(void **state) {
         "swin:embed=8,depths=1-2,heads=2-4", "swin:embed=8,depths=1-2,heads=2-4,window=7,size=224", 16);
     expect_text("swin:embed=8,heads=2,depths=1,patch=8,size=64",
         "swin:embed=8,depths=1,heads=2,window=7,size=64,patch=8", 8);
+    expect_text("vit_small", "vit:embed=384,depth=12,heads=6,patch=16,size=224", 384);
+    expect_text("vit_base_patch16_224", "vit:embed=768,depth=12,heads=12,patch=16,size=224", 768);
+    expect_text("vit_base_384", "vit:embed=768,depth=12,heads=12,patch=16,size=384", 768);
+    expect_text("vit:embed=64,depth=2,heads=2,size=64,pool=avg",
+        "vit:embed=64,depth=2,heads=2,patch=16,size=64,pool=avg", 64);
+    expect_text(
+        "vit:embed=64,depth=2,heads=2,pool=token", "vit:embed=64,depth=2,heads=2,patch=16,size=224", 64);
 }
 
 /* Every variant at every size, and no name twice: a new family cannot shadow another's words. */
@@ -71,6 +78,13 @@ static void test_refused(void **state) {
     expect_refused("swin:embed=0,depths=1,heads=1", "embed=0 is not a number in 1..4096");
     expect_refused("swin:embed=8,depths=1,heads=3", "8 channels, not a multiple of its 3 heads");
     expect_refused("swin:embed=8,depths=1,heads=1,size=30", "size 30 is not a multiple of the patch side 4");
+    expect_refused("vit_smal", "did you mean vit_small");
+    expect_refused("vit_small_225", "sizes are _224, _384");
+    expect_refused("vit:embed=64,depth=2", "needs heads");
+    expect_refused("vit:embed=64,depth=2,heads=3", "64 channels, not a multiple of 3 heads");
+    expect_refused("vit:embed=64,depth=2,heads=2,size=50", "size 50 is not a multiple of the patch side 16");
+    expect_refused("vit:embed=64,depth=2,heads=2,pool=mean", "unknown pool 'mean'");
+    expect_refused("vit:embed=64,depth=2,heads=2,window=7", "unknown key 'window'");
     expect_refused("", "unknown architecture ''");
 }
 

@@ -2,6 +2,8 @@
  * while the piece is still in the cache. */
 #include "backend/cpu/linear.h"
 
+#include "backend/cpu/epilogue.h"
+
 #include <math.h>
 #include <stdatomic.h>
 
@@ -185,6 +187,8 @@ ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) {
     } else if (grad && l->narrow_dz) {
         shared = (size_t)(batch * l->cut.per_sample * l->N) * sizeof(uint16_t);
     }
+    shared += (size_t)ark_epilogue_floats(n) *
+              sizeof(float); /* of a node without gradients: nothing else is there */
     *scratch = l->shared_at + shared;
     return ARK_OK;
 }
@@ -248,11 +252,17 @@ static void fwd_task(void *ctx, int64_t task, int thread) {
     if (st != ARK_OK) {
         atomic_store(&j->failed, (int)st);
     }
+    if (j->n->norm) {
+        const float *scale = (const float *)(void *)((char *)c->scratch + l->shared_at);
+        ark_epilogue(c, j->n, scale, p.first, p.rows, col,
+            ark_panel_width(&l->fwd_n, ark_panel_kind(&l->fwd_n, panel)));
+    }
 }
 
 ark_status ark_cpu_linear_fwd(const ark_call *c, const ark_node *n) {
     const ark_linear *l = n->priv;
     job j = {.c = c, .n = n};
+    ARK_TRY(ark_epilogue_begin(c, n, (float *)(void *)((char *)c->scratch + l->shared_at)));
     if (l->packs) {
         ark_linear_pack(c, n, true);
     }

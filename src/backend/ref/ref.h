@@ -60,6 +60,7 @@ ark_status ark__ref_batchnorm_remake(const ark_call *c, const ark_node *n) ARK_M
 ark_status ark__ref_linear_remake(const ark_call *c, const ark_node *n) ARK_MUST_CHECK;
 ark_status ark__ref_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark__ref_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
+ark_status ark__ref_attention_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark__ref_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 
 #endif
