@@ -26,17 +26,23 @@ typedef struct ark_infer_model ark_infer_model;
 typedef struct ark_infer_opts {
     const char *backend; /* NULL = "cpu"; "ref": slow, plain loops in double precision */
     bool bf16;           /* compute in bfloat16; sums, heads and results stay float32 */
-    const char *arch; /* architecture of a file without arkfm's metadata, "swin_base_224" or "swin:embed=...";
+    const char *arch;    /* architecture of a file without arkfm's metadata, "vit_small", "swin:embed=...";
                             NULL = as the file says, else inferred from its tensors */
-    int size_px;      /* S, where neither file nor arch tell it; 0 = the side at which the last stage is
+    int size_px;         /* S, where neither file nor arch tell it; 0 = the side at which the last stage is
                             one window */
+    const char *key;     /* which weights of a .pth: a key of its outermost dict; NULL = teacher, else
+                            state_dict, model, ... */
+    const char *heads;   /* names of the heads where the file does not tell them: "ark6", those of the
+                            released weights (also known by their sizes), or a YAML file of one entry per
+                            head; NULL = as found */
 } ark_infer_opts;
 
 /** Backend "cpu", float32, architecture and size as the file says. */
 ark_infer_opts ark_infer_default_opts(void);
 
-/** Open a safetensors weight file: one written by arkfm, or a PyTorch state dict of a Swin Transformer under
- *  timm's names. The file is read whole and not needed afterwards.
+/** Open a weight file: safetensors or PyTorch's .pth, told apart by content, written by arkfm or holding the
+ *  state dict of an encoder under timm's, Microsoft's or torchvision's names (docs/configuration.md lists the
+ *  encoders and names). Nothing in a .pth is executed. The file is read whole and not needed afterwards.
  *  @param path   weight file.
  *  @param opts   NULL = defaults. Copied.
  *  @param model  the new model, yours to close.

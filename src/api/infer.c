@@ -75,7 +75,8 @@ static ark_status describe(ark_infer_model *m) {
 }
 
 static ark_status open_into(ark_infer_model *m, const char *path, const ark_infer_opts *o) {
-    ark_model_opts mo = {.arch = o->arch, .size_px = o->size_px, .bf16 = o->bf16};
+    ark_model_opts mo = {
+        .key = o->key, .heads = o->heads, .arch = o->arch, .size_px = o->size_px, .bf16 = o->bf16};
     m->cdt = o->bf16 ? ARK_BF16 : ARK_F32;
     ARK_TRY(ARK_NEW(&m->recording, 1, "a lock"));
     pthread_mutex_init(m->recording, NULL); /* with default attributes it cannot fail here */

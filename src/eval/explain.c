@@ -16,7 +16,28 @@ struct ark_explainer {
     ark_space *space;
     float *zeros, *features, *gradient; /* of the map's size */
     float *one_hot, *scores;            /* of the widest head */
+    int rows, cols;
+    int64_t first; /* tokens before those of the grid: 1 for a class token */
 };
+
+/* A map (B,H,W,C), or tokens (B,1+side*side,C) with the class token first. */
+static ark_status find_grid(ark_explainer *e) {
+    const ark_tensor *t = e->map;
+    if (t->ndim == 4) {
+        e->rows = (int)t->dims[1];
+        e->cols = (int)t->dims[2];
+        return ARK_OK;
+    }
+    while (t->ndim == 3 && (int64_t)e->rows * e->rows < t->dims[1] - 1) {
+        e->rows++;
+    }
+    e->cols = e->rows;
+    e->first = 1;
+    return t->ndim == 3 && e->rows > 0 && (int64_t)e->rows * e->rows == t->dims[1] - 1
+               ? ARK_OK
+               : ARK_ERR(ARK_EINVAL, "the marked layer of %d dimensions is no map and no square of tokens",
+                     t->ndim);
+}
 
 static ark_status build_plan(ark_explainer *e, ark_dev *dev) {
     ARK_TRY(ark_plan_new(e->params, 1, ARK_F32, &e->plan));
@@ -27,10 +48,7 @@ static ark_status build_plan(ark_explainer *e, ark_dev *dev) {
     }
     ARK_TRY(ark_plan_finish(e->plan, dev, ARK_PLAN_TRAIN));
     ARK_TRY(ark_plan_watched(e->plan, &e->map, &e->nudge));
-    if (e->map->ndim != 4) {
-        return ARK_ERR(
-            ARK_EINVAL, "the marked layer has %d dimensions, expected a map (B,H,W,C)", e->map->ndim);
-    }
+    ARK_TRY(find_grid(e));
     return ark_space_new(dev, &e->plan, 1, false, &e->space);
 }
 
@@ -82,8 +100,8 @@ void ark_explainer_free(ark_explainer *e) {
 }
 
 void ark_explainer_grid(const ark_explainer *e, int *rows, int *cols) {
-    *rows = (int)e->map->dims[1];
-    *cols = (int)e->map->dims[2];
+    *rows = e->rows;
+    *cols = e->cols;
 }
 
 /* Forward, then the gradient of one logit at the map. */
@@ -110,19 +128,21 @@ ark_status ark_explain(
         return ARK_ERR(ARK_EINVAL, "class %d of head %d: there is no such output", k, head);
     }
     ARK_TRY(differentiate(e, column, image, head, k, logit));
-    int64_t positions = e->map->dims[1] * e->map->dims[2], channels = e->map->dims[3];
+    const int64_t positions = (int64_t)e->rows * e->cols, channels = ark_last_dim(e->map);
+    const float *features = e->features + e->first * channels;
+    float *gradient = e->gradient + e->first * channels;
     bool finite = isfinite(*logit);
     for (int64_t i = 0; i < positions; i++) {
         double sum = 0;
         for (int64_t c = 0; c < channels; c++) {
             double weight = 0;
             for (int64_t j = 0; i == 0 && j < positions; j++) {
-                weight += (double)e->gradient[j * channels + c];
+                weight += (double)gradient[j * channels + c];
             }
             if (i == 0) { /* the channel's weight takes the place of its first gradient */
-                e->gradient[c] = (float)(weight / (double)positions);
+                gradient[c] = (float)(weight / (double)positions);
             }
-            sum += (double)e->gradient[c] * (double)e->features[i * channels + c];
+            sum += (double)gradient[c] * (double)features[i * channels + c];
         }
         map[i] = sum > 0 ? (float)sum : 0.0f;
         finite &= isfinite(sum) != 0;

@@ -1,5 +1,6 @@
 /* Where in the image an output comes from: Grad-CAM (Selvaraju et al., ICCV 2017) on the feature map that the
- * network pools, which for Swin is the output of the last stage behind its norm. */
+ * network pools, which for Swin is the output of the last stage behind its norm; for a ViT on the patch
+ * tokens that its last attention reads. */
 #ifndef ARK_EVAL_EXPLAIN_H
 #define ARK_EVAL_EXPLAIN_H
 

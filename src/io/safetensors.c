@@ -401,11 +401,3 @@ void ark_st_meta_at(const ark_st_file *f, size_t i, const char **key, const char
     *key = f->meta[i].key;
     *value = f->meta[i].value;
 }
-
-ark_status ark_st_read_f32(const ark_st_tensor *t, float *out) {
-    if (t->dtype == ARK_ST_BOOL) {
-        return ARK_ERR(ARK_EFORMAT, "tensor '%s': truth values (BOOL) where numbers are needed", t->name);
-    }
-    ark_scalar_to_f32(t->dtype, t->data, (size_t)t->numel, out);
-    return ARK_OK;
-}

@@ -5,6 +5,7 @@
 #include "ark/status.h"
 #include "base/file.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,8 @@ typedef enum ark_st_dtype {
         ARK_ST_DTYPE_COUNT
 } ark_st_dtype;
 
+/* A tensor of a file. Those of safetensors lie in row-major order; those of .pth files (io/torch_file.h)
+ * may not: element (i,j,...) is at data + itemsize * (i*stride[0] + j*stride[1] + ...). */
 typedef struct ark_st_tensor {
     const char *name;
     ark_st_dtype dtype;
@@ -40,7 +43,9 @@ typedef struct ark_st_tensor {
     int64_t shape[ARK_ST_MAX_DIMS];
     int64_t numel;
     const void *data; /* into the map; aligned only as the file is: read with memcpy or ark_st_read_f32 */
-    size_t bytes;
+    size_t bytes;     /* numel * itemsize */
+    bool strided, big_endian;
+    int64_t stride[ARK_ST_MAX_DIMS]; /* in elements, not negative; only where strided */
 } ark_st_tensor;
 
 typedef struct ark_st_file ark_st_file; /* read-only map + parsed header */
@@ -62,9 +67,11 @@ const ark_st_tensor *ark_st_find(const ark_st_file *f, const char *name);
 const char *ark_st_meta(const ark_st_file *f, const char *key);
 size_t ark_st_meta_count(const ark_st_file *f);
 void ark_st_meta_at(const ark_st_file *f, size_t i, const char **key, const char **value);
-/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers): out has
- * numel elements. ARK_EFORMAT for BOOL. */
+/** Convert a float or integer tensor to float32 (F64, F32, F16, BF16, integers), row-major, whatever its
+ * strides and byte order: out has numel elements. ARK_EFORMAT for BOOL. */
 ark_status ark_st_read_f32(const ark_st_tensor *t, float *out) ARK_MUST_CHECK;
+/** Its elements as they are, row-major and little-endian: out has t->bytes bytes. */
+void ark_st_read_raw(const ark_st_tensor *t, void *out);
 const char *ark_st_dtype_name(ark_st_dtype dt);
 size_t ark_st_dtype_bytes(ark_st_dtype dt);
 
@@ -81,5 +88,11 @@ ark_status ark_st_writer_add(ark_st_writer *w, const char *name, ark_st_dtype dt
     const int64_t *shape, const void *data) ARK_MUST_CHECK;
 /** Write everything; may be called again (the declarations stay). */
 ark_status ark_st_writer_save(ark_st_writer *w, const char *path) ARK_MUST_CHECK;
+/** What was declared, for writers of other formats (io/torch_write.h). Owned by w until the next
+ * declaration. */
+size_t ark_st_writer_count(const ark_st_writer *w);
+const ark_st_tensor *ark_st_writer_at(const ark_st_writer *w, size_t i);
+size_t ark_st_writer_meta_count(const ark_st_writer *w);
+void ark_st_writer_meta_at(const ark_st_writer *w, size_t i, const char **key, const char **value);
 
 #endif

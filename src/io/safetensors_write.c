@@ -14,14 +14,7 @@
 
 enum { MAX_HEADER = 100000000 };
 
-typedef struct item {
-    char *name;
-    ark_st_dtype dtype;
-    int ndim;
-    int64_t shape[ARK_ST_MAX_DIMS];
-    const void *data;
-    size_t bytes;
-} item;
+typedef ark_st_tensor item; /* its name is ours */
 
 typedef struct meta {
     char *key, *value;
@@ -43,7 +36,7 @@ void ark_st_writer_free(ark_st_writer *w) {
         return;
     }
     for (size_t i = 0; i < w->count; i++) {
-        ark_free(w->items[i].name);
+        ark_free((char *)(uintptr_t)w->items[i].name);
     }
     for (size_t i = 0; i < w->meta_count; i++) {
         ark_free(w->metas[i].key);
@@ -225,4 +218,23 @@ ark_status ark_st_writer_save(ark_st_writer *w, const char *path) {
 done:
     ark_buf_free(&header);
     return st;
+}
+
+size_t ark_st_writer_count(const ark_st_writer *w) {
+    return w->count;
+}
+
+const ark_st_tensor *ark_st_writer_at(const ark_st_writer *w, size_t i) {
+    ARK_ASSERT(i < w->count);
+    return &w->items[i];
+}
+
+size_t ark_st_writer_meta_count(const ark_st_writer *w) {
+    return w->meta_count;
+}
+
+void ark_st_writer_meta_at(const ark_st_writer *w, size_t i, const char **key, const char **value) {
+    ARK_ASSERT(i < w->meta_count);
+    *key = w->metas[i].key;
+    *value = w->metas[i].value;
 }

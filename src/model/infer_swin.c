@@ -55,7 +55,7 @@ static ark_status read_stages(const ark_weight_file *f, ark_arch *a, int windows
 }
 
 static ark_status infer(const ark_weight_file *f, int size_px, ark_arch *a, bool *assumed) {
-    int windows[ARK_MAX_STAGES];
+    int windows[ARK_MAX_STAGES] = {0};
     *a = (ark_arch){.family = &ark_encoder_swin, .in_chans = 3};
     ARK_TRY(read_stages(f, a, windows));
     ARK_TRY(ark_patch_conv_infer(f, &a->swin.embed, &a->swin.patch));

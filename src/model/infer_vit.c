@@ -82,7 +82,7 @@ static void taps(int out, int in_side, int out_side, int *first, int *n, double 
 }
 
 void ark_pos_embed_resize(const float *src, int in_side, float *dst, int out_side, int channels) {
-    double wy[MAX_SIDE], wx[MAX_SIDE];
+    double wy[MAX_SIDE] = {0}, wx[MAX_SIDE] = {0};
     const size_t c = (size_t)channels;
     memcpy(dst, src, c * sizeof *dst); /* the class token's */
     src += c;

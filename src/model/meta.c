@@ -89,7 +89,7 @@ static ark_status wrong(const where *w, const char *name, const char *expected) 
 }
 
 static ark_status load(const ark_weight_file *f, const where *w, json_t **out) {
-    const char *text = ark_st_meta(f->st, w->key);
+    const char *text = ark_tensor_file_meta(f->file, w->key);
     json_error_t e;
     if (!text) {
         return ARK_ERR(ARK_EFORMAT, "%s: no metadata %s", w->path, w->key);

@@ -16,8 +16,10 @@ static ark_preproc with_size(const ark_preproc *old, int size_px) {
 }
 
 /* The network, from metadata or from shapes; opts->arch has the last word on the encoder. */
-static ark_status describe(const ark_weight_file *f, const ark_model_opts *opts, ark_model *m) {
+ark_status ark_model_describe_file(const ark_weight_file *f, const ark_model_opts *opts, ark_model *m) {
     ark_arch wanted = {0};
+    m->ours = f->ours;
+    memcpy(m->note, f->note, sizeof m->note);
     if (opts->arch) {
         ARK_TRY(ark_arch_parse(opts->arch, &wanted));
     }
@@ -36,16 +38,21 @@ static ark_status describe(const ark_weight_file *f, const ark_model_opts *opts,
         m->net.arch = wanted;
         m->pre = m->pre.size_px == wanted.size_px ? m->pre : with_size(&m->pre, wanted.size_px);
     }
-    return ARK_OK;
+    if (opts->heads) {
+        m->heads_known = true;
+        return ark_heads_name(opts->heads, f->path, &m->net);
+    }
+    return f->ours ? ARK_OK : ark_heads_recognise(&m->net, &m->heads_known);
 }
 
 /* Names and shapes are matched before memory is taken for what they claim. */
 static ark_status open_into(
     ark_model *m, const ark_weight_file *f, const ark_model_opts *opts, ark_match *match) {
-    ARK_TRY(describe(f, opts, m));
+    ARK_TRY(ark_model_describe_file(f, opts, m));
     ARK_TRY(ark_params_new(&m->params));
     ARK_TRY(ark_net_declare(&m->net, m->params));
-    ARK_TRY(ark_match_weights(f, m->params, ARK_MATCH_RESIZE_TABLES, match));
+    unsigned geometric = opts->geometric_tables ? ARK_MATCH_GEOMETRIC : 0;
+    ARK_TRY(ark_match_weights(f, m->params, ARK_MATCH_RESIZE_TABLES | geometric, match));
     if (!opts->allow_missing) {
         ARK_TRY(ark_match_complete(f, match));
     }
@@ -57,18 +64,19 @@ static ark_status open_into(
     if (match->missing) {
         ARK_TRY(ark_params_init(m->params, ARK_COL_STUDENT, 0));
     }
-    return ark_match_fill(f, match, m->params, ARK_COL_STUDENT);
+    ARK_TRY(ark_match_fill(f, match, m->params, ARK_COL_STUDENT));
+    ark_match_give_keys(match, &m->unmatched, &m->n_unmatched);
+    return ARK_OK;
 }
 
 ark_status ark_model_open(const char *path, const ark_model_opts *opts, ark_dev *dev, ark_model **out) {
     ark_weight_file *f = NULL;
     ark_model *m = NULL;
     ark_match match = {0};
-    ark_status st = ark_weight_file_open(path, &f);
+    ark_status st = ark_weight_file_open(path, opts->key, &f);
     st = st ? st : ARK_NEW(&m, 1, "a model");
     if (st == ARK_OK) {
         m->dev = dev;
-        m->ours = f->ours;
         st = open_into(m, f, opts, &match);
     }
     ark_match_free(&match);
@@ -84,11 +92,10 @@ ark_status ark_model_open(const char *path, const ark_model_opts *opts, ark_dev 
 ark_status ark_model_describe(const char *path, const ark_model_opts *opts, ark_model **out) {
     ark_weight_file *f;
     ark_model *m = NULL;
-    ARK_TRY(ark_weight_file_open(path, &f));
+    ARK_TRY(ark_weight_file_open(path, opts->key, &f));
     ark_status st = ARK_NEW(&m, 1, "a model");
     if (st == ARK_OK) {
-        m->ours = f->ours;
-        st = describe(f, opts, m);
+        st = ark_model_describe_file(f, opts, m);
     }
     ark_weight_file_close(f);
     if (st != ARK_OK) {
@@ -99,12 +106,20 @@ ark_status ark_model_describe(const char *path, const ark_model_opts *opts, ark_
     return ARK_OK;
 }
 
-void ark_model_free(ark_model *m) {
-    if (!m) {
-        return;
-    }
+void ark_model_clear(ark_model *m) {
     ark_params_free(m->params);
     ark_net_free(&m->net);
     ark_free(m->report);
-    ark_free(m);
+    for (size_t i = 0; m->unmatched && i < m->n_unmatched; i++) {
+        ark_free(m->unmatched[i]);
+    }
+    ark_free(m->unmatched);
+    *m = (ark_model){0};
+}
+
+void ark_model_free(ark_model *m) {
+    if (m) {
+        ark_model_clear(m);
+        ark_free(m);
+    }
 }

@@ -18,8 +18,6 @@ static const pair whole_model[] = {
     {"encoder.ln.", "norm."},
     {"heads.", NULL},
     {"pre_logits.", NULL},
-    {"decoder_", NULL}, /* MAE's decoder, which reconstructs the masked patches */
-    {"mask_token", NULL},
 };
 
 /* The same within encoder.layers.encoder_layer_N, which is blocks.N; both spellings of the MLP exist. */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,12 +79,11 @@ static ark_status settle(ark_weight_file *f) {
 }
 
 static ark_status rename_all(ark_weight_file *f) {
-    bool at_end = !f->ours && (ark_st_find(f->st, "layers.0.downsample.reduction.weight") ||
-                                  ark_st_find(f->st, "module.layers.0.downsample.reduction.weight"));
-    for (size_t i = 0; i < ark_st_count(f->st); i++) {
-        const ark_st_tensor *t = ark_st_at(f->st, i);
+    ark_name_rule rule = ark_weight_rule(f->file);
+    for (size_t i = 0; i < ark_tensor_file_count(f->file); i++) {
+        const ark_st_tensor *t = ark_tensor_file_at(f->file, i);
         char name[ARK_WEIGHT_NAME_MAX];
-        if (f->ours ? strlen(t->name) >= sizeof name : !ark_weight_name(t->name, at_end, name)) {
+        if (f->ours ? strlen(t->name) >= sizeof name : !ark_weight_name(t->name, rule, name)) {
             return ARK_ERR(ARK_EFORMAT, "%s: a tensor name of more than %d bytes: %.64s...", f->path,
                 ARK_WEIGHT_NAME_MAX - 1, t->name);
         }
@@ -111,29 +111,50 @@ static ark_status rename_all(ark_weight_file *f) {
     return ARK_OK;
 }
 
+/* Says what was chosen where a file holds several sets of weights. */
+static void note_choice(ark_weight_file *f) {
+    const ark_pth_file *pth = ark_tensor_file_pth(f->file);
+    size_t len = 0;
+    for (size_t i = 0; pth && i < ark_pth_item_count(pth) && len + 80 < sizeof f->note; i++) {
+        const ark_pth_item *item = ark_pth_item_at(pth, i);
+        if (item->tensors && strcmp(item->key, ark_pth_key(pth)) != 0) {
+            len +=
+                (size_t)snprintf(f->note + len, sizeof f->note - len, "%s%.40s", len ? ", " : "", item->key);
+        }
+    }
+    if (len) {
+        char others[sizeof f->note];
+        memcpy(others, f->note, sizeof others);
+        snprintf(f->note, sizeof f->note, "reads key %.80s (also there: %.200s)",
+            ark_pth_key(pth)[0] ? ark_pth_key(pth) : ".", others);
+    }
+}
+
 static ark_status look_at(ark_weight_file *f, const char *name) {
     f->path = ark_strdup(name);
     if (!f->path) {
         return ARK_ERR(ARK_ENOMEM, "%s: out of memory", name);
     }
-    const char *format = ark_st_meta(f->st, "format"), *version = ark_st_meta(f->st, "version");
+    const char *format = ark_tensor_file_meta(f->file, "format"),
+               *version = ark_tensor_file_meta(f->file, "version");
     f->ours = format && !strcmp(format, "arkfm");
     if (f->ours && (!version || strcmp(version, "1"))) {
         return ARK_ERR(ARK_EFORMAT, "%s: weight file version %s, this program reads version 1", name,
             version ? version : "(none)");
     }
-    ARK_TRY(ARK_NEW(&f->items, ark_st_count(f->st), "tensor names"));
+    ARK_TRY(ARK_NEW(&f->items, ark_tensor_file_count(f->file), "tensor names"));
+    note_choice(f);
     return rename_all(f);
 }
 
-ark_status ark_weight_file_adopt(ark_st_file *st, const char *name, ark_weight_file **out) {
+ark_status ark_weight_file_adopt(ark_tensor_file *file, const char *name, ark_weight_file **out) {
     ark_weight_file *f;
     ark_status status = ARK_NEW(&f, 1, "a weight file");
     if (status != ARK_OK) {
-        ark_st_close(st);
+        ark_tensor_file_close(file);
         return status;
     }
-    f->st = st;
+    f->file = file;
     status = look_at(f, name);
     if (status != ARK_OK) {
         ark_weight_file_close(f);
@@ -143,10 +164,10 @@ ark_status ark_weight_file_adopt(ark_st_file *st, const char *name, ark_weight_f
     return ARK_OK;
 }
 
-ark_status ark_weight_file_open(const char *path, ark_weight_file **out) {
-    ark_st_file *st;
-    ARK_TRY(ark_st_open(path, &st));
-    return ark_weight_file_adopt(st, path, out);
+ark_status ark_weight_file_open(const char *path, const char *key, ark_weight_file **out) {
+    ark_tensor_file *file;
+    ARK_TRY(ark_tensor_file_open(path, key, &file));
+    return ark_weight_file_adopt(file, path, out);
 }
 
 void ark_weight_file_close(ark_weight_file *f) {
@@ -157,7 +178,7 @@ void ark_weight_file_close(ark_weight_file *f) {
         ark_free(f->items[i].name);
     }
     ark_free(f->items);
-    ark_st_close(f->st);
+    ark_tensor_file_close(f->file);
     ark_free(f->path);
     ark_free(f);
 }

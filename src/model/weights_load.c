@@ -20,6 +20,18 @@ static void note(ark_match *m, const char *fmt, ...) {
     va_start(ap, fmt);
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (m->bad == m->keys_cap) {
+        size_t cap = m->keys_cap ? 2 * m->keys_cap : 16;
+        char **more = ark_realloc(m->keys, cap * sizeof *more);
+        if (!more) {
+            m->keys_lost = true;
+            return;
+        }
+        m->keys = more;
+        m->keys_cap = cap;
+    }
+    m->keys[m->bad] = ark_strdup(text);
+    m->keys_lost |= !m->keys[m->bad];
     m->bad++;
     if (m->named == (int)m->bad - 1 && m->named < NAMED_IN_REPORT && n > 0 &&
         len + (size_t)n + 40 < sizeof m->report) {
@@ -67,7 +79,7 @@ static bool is_resizable(const ark_param *p, const ark_st_tensor *t) {
     return is_table(p) && t->ndim == 2 && t->shape[1] == p->dims[1] && ark_bias_table_window(t->shape[0]) > 0;
 }
 
-static bool outside_encoder(const char *name) {
+bool ark_match_outside_encoder(const char *name) {
     return !strncmp(name, "projector.", 10) || !strncmp(name, "omni_heads.", 11);
 }
 
@@ -94,20 +106,24 @@ static void match_param(
 
 ark_status ark_match_weights(
     const ark_weight_file *f, const ark_params *params, unsigned flags, ark_match *out) {
-    ark_match m = {0};
+    ark_match m = {.geometric = flags & ARK_MATCH_GEOMETRIC};
     bool encoder_only = flags & ARK_MATCH_ENCODER_ONLY;
     ARK_TRY(ARK_NEW(&m.tensor, (size_t)ark_params_count(params), "weight matching"));
     for (int i = 0; i < ark_params_count(params); i++) {
         const ark_param *p = ark_params_at(params, i);
-        if (!encoder_only || !outside_encoder(p->name)) {
+        if (!encoder_only || !ark_match_outside_encoder(p->name)) {
             match_param(f, p, flags, &m, &m.tensor[i]);
         }
     }
     for (size_t i = 0; i < f->n; i++) {
         const char *name = f->items[i].name;
-        if ((!encoder_only || !outside_encoder(name)) && ark_params_find(params, name) < 0) {
+        if ((!encoder_only || !ark_match_outside_encoder(name)) && ark_params_find(params, name) < 0) {
             note(&m, "unexpected %s", name);
         }
+    }
+    if (m.keys_lost) {
+        ark_match_free(&m);
+        return ARK_ERR(ARK_ENOMEM, "%s: out of memory for the names of unmatched tensors", f->path);
     }
     if (m.bad > (size_t)m.named) {
         size_t len = strlen(m.report);
@@ -122,8 +138,18 @@ ark_status ark_match_complete(const ark_weight_file *f, const ark_match *m) {
 }
 
 void ark_match_free(ark_match *m) {
+    for (size_t i = 0; m->keys && i < m->bad; i++) {
+        ark_free(m->keys[i]);
+    }
+    ark_free(m->keys);
     ark_free(m->tensor);
     *m = (ark_match){0};
+}
+
+void ark_match_give_keys(ark_match *m, char ***keys, size_t *n) {
+    *keys = m->keys;
+    *n = m->bad;
+    m->keys = NULL;
 }
 
 static ark_status check_finite(const ark_weight_file *f, const ark_st_tensor *t, const float *values) {
@@ -136,25 +162,25 @@ static ark_status check_finite(const ark_weight_file *f, const ark_st_tensor *t,
     return ARK_OK;
 }
 
-/* One tensor -> f32 -> (resized) -> column. buf: room for the tensor and the parameter. */
-static ark_status fill_param(const ark_weight_file *f, const ark_st_tensor *t, ark_params *params,
-    ark_column column, int i, float *buf) {
+ark_status ark_match_read(const ark_weight_file *f, const ark_match *m, const ark_params *params, int i,
+    float *buf, float **values) {
     const ark_param *p = ark_params_at(params, i);
+    const ark_st_tensor *t = m->tensor[i];
     ark_status st = ark_st_read_f32(t, buf);
     if (st != ARK_OK) {
         return ark__err_prefix(st, "%s", f->path);
     }
     ARK_TRY(check_finite(f, t, buf));
-    float *values = buf;
+    *values = buf;
     if (is_table(p) && t->shape[0] != p->dims[0]) {
-        values = buf + t->numel;
-        ark_bias_table_resize(buf, ark_bias_table_window(t->shape[0]), values,
+        *values = buf + t->numel;
+        return ark_bias_table_resize(m->geometric, buf, ark_bias_table_window(t->shape[0]), *values,
             ark_bias_table_window(p->dims[0]), (int)p->dims[1]);
     } else if (!same_shape(t, p->file_ndim ? p->file_ndim : p->ndim, p->file_ndim ? p->file_dims : p->dims)) {
-        values = buf + t->numel;
-        resizer(p, t)->resize(t, buf, p, values);
+        *values = buf + t->numel;
+        resizer(p, t)->resize(t, buf, p, *values);
     }
-    return ark_params_write(params, column, i, values);
+    return ARK_OK;
 }
 
 ark_status ark_match_fill(
@@ -169,7 +195,9 @@ ark_status ark_match_fill(
     ark_status st = ARK_OK;
     for (int i = 0; i < ark_params_count(params) && st == ARK_OK; i++) {
         if (m->tensor[i]) {
-            st = fill_param(f, m->tensor[i], params, column, i, buf);
+            float *values;
+            st = ark_match_read(f, m, params, i, buf, &values);
+            st = st ? st : ark_params_write(params, column, i, values);
         }
     }
     ark_free(buf);
@@ -177,9 +205,14 @@ ark_status ark_match_fill(
 }
 
 ark_status ark_weights_load(const char *path, ark_params *params, ark_column column, bool encoder_only) {
+    return ark_weights_load_key(path, NULL, params, column, encoder_only);
+}
+
+ark_status ark_weights_load_key(
+    const char *path, const char *key, ark_params *params, ark_column column, bool encoder_only) {
     ark_weight_file *f;
     ark_match m = {0};
-    ARK_TRY(ark_weight_file_open(path, &f));
+    ARK_TRY(ark_weight_file_open(path, key, &f));
     ark_status st =
         ark_match_weights(f, params, encoder_only ? ARK_MATCH_ENCODER_ONLY | ARK_MATCH_RESIZE_TABLES : 0, &m);
     st = st ? st : ark_match_complete(f, &m);

@@ -17,7 +17,7 @@ static const ark_arch_key keys[] = {
     {"window", KEY(swin.window), .low = 1, .high = 64, .start = 7},
     {"size", KEY(size_px), .low = 1, .high = ARK_MAX_SIDE_PX, .start = 224},
     {"patch", KEY(swin.patch), .low = 1, .high = ARK_MAX_SIDE_PX, .start = 4, .quiet = true},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {

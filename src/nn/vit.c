@@ -21,7 +21,7 @@ static const ark_arch_key keys[] = {
     {"size", KEY(size_px), .low = 1, .high = ARK_MAX_SIDE_PX, .start = 224},
     {"pool", KEY(vit.pool), .low = ARK_VIT_POOL_TOKEN, .high = ARK_VIT_POOL_AVG, .start = ARK_VIT_POOL_TOKEN,
         .quiet = true, .words = pools},
-    {NULL},
+    {.name = NULL},
 };
 
 static const ark_variant variants[] = {
@@ -99,12 +99,14 @@ static ark_tensor *norm(ark_plan *p, ark_tensor *x, const char *base, const char
 }
 
 /* x + attention(norm1(x)), then x + mlp(norm2(x)), each a segment; the residual stream stays f32. class_only:
- * nobody reads the other tokens afterwards, so from the attention on there is one row a sample. */
+ * nobody reads the other tokens afterwards, so from the attention on there is one row a sample. What the last
+ * attention reads is where a class can be explained: behind it only the class token counts. */
 static ark_tensor *block(ark_plan *p, ark_tensor *x, const ark_arch *a, int i, float rate, bool class_only) {
     char base[64];
     const int64_t c = a->vit.embed;
     snprintf(base, sizeof base, "blocks.%d", i);
     ark_tensor *h = norm(p, x, base, "norm1");
+    h = i == a->vit.depth - 1 ? ark_plan_tap(p, h) : h;
     ark_plan_label(p, "%s.attn", base);
     h = linear(p, h, base, "attn.qkv", 3 * c, ARK_ACT_NONE);
     h = ark_attention(p, h, a->vit.heads);

@@ -30,7 +30,7 @@ typedef struct ark_train_config {
     char *datasets; /* names joined by ',' ; "" = all of the file, in its order */
     int64_t on_bad, workers, ring, cache_mb;
     /* model */
-    char *arch, *init;
+    char *arch, *init, *init_key;
     int64_t projector, projector_dim;
     double drop_path;
     /* preprocess */

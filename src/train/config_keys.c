@@ -38,6 +38,8 @@ static const ark_key keys[] = {
     INT("model.projector_dim", projector_dim, "1376", 1, 65536, "width of the projected features"),
     REAL("model.drop_path", drop_path, "0.1", 0, 0.9, "largest stochastic-depth rate of the student"),
     PATH("model.init", init, "weight file whose encoder starts the run; empty = timm's initialisation"),
+    TEXT("model.init_key", init_key, "",
+        "which weights of a .pth; empty = teacher, else state_dict, model, ..."),
 
     INT("preprocess.resize_px", resize_px, "0", 0, 4096, "side before a crop; 0 = 8/7 of the input side"),
     WORD("preprocess.filter", filter, "bilinear", filters, "resampling filter"),

@@ -110,7 +110,8 @@ static ark_status build(ark_pretrain_run *r) {
     ARK_TRY(ark_trainer_new(&r->setup.net, &topts, r->dev, &r->trainer));
     ark_params *params = ark_trainer_params(r->trainer);
     if (c->init[0]) {
-        ARK_TRY(ark_weights_load(c->init, params, ARK_COL_STUDENT, true));
+        const char *key = c->init_key[0] ? c->init_key : NULL;
+        ARK_TRY(ark_weights_load_key(c->init, key, params, ARK_COL_STUDENT, true));
         ARK_TRY(ark_trainer_loaded(r->trainer, !topts.teacher_independent));
     }
     ARK_TRY(ark_session_new(&r->setup.net, params, r->dev, (int)c->batch, (ark_dtype)c->dtype, &r->session));

@@ -21,13 +21,13 @@ static void match(const ark_weight_file *f, const ark_net *net) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    ark_st_file *st = NULL;
+    ark_tensor_file *file = NULL;
     ark_weight_file *f = NULL;
     ark_net net = {0};
     ark_preproc pre;
     bool assumed;
-    if (ark_st_open_memory(bytes, n, "fuzz", &st) != ARK_OK ||
-        ark_weight_file_adopt(st, "fuzz", &f) != ARK_OK) {
+    if (ark_tensor_file_open_memory(bytes, n, "fuzz", NULL, &file) != ARK_OK ||
+        ark_weight_file_adopt(file, "fuzz", &f) != ARK_OK) {
         return 0;
     }
     bool known =

@@ -27,6 +27,31 @@ maps = []
 for k in range(3):
     (grad,) = torch.autograd.grad(logits[0, k], features, retain_graph=True)
     maps.append(torch.relu((grad.mean(dim=(1, 2), keepdim=True) * features).sum(-1))[0].detach().numpy())
+
+
+def vit():
+    """The same on embed_vit_timm.safetensors, A what the last attention reads: its patch tokens."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    state = {k.removeprefix("module."): v.double() for k, v in
+             load_file(os.path.join(HERE, "embed_vit_timm.safetensors")).items()}
+    net = VisionTransformer(img_size=24, patch_size=8, embed_dim=64, depth=2, num_heads=1, num_classes=2).double().eval()
+    net.load_state_dict({k: v for k, v in state.items() if not k.startswith(("projector", "omni"))})
+    seen = []
+    net.blocks[-1].norm1.register_forward_hook(lambda m, i, o: seen.append(o) or o.retain_grad())
+    x = torch.from_numpy(np.load(os.path.join(HERE, "embed_vit_timm_x.npy"))[:1]).double()
+    feature = net.forward_head(net.forward_features(x), pre_logits=True)
+    projected = feature @ state["projector.weight"].T + state["projector.bias"]
+    logits = projected @ state["omni_heads.0.weight"].T + state["omni_heads.0.bias"]
+    maps = []
+    for k in range(3):
+        (grad,) = torch.autograd.grad(logits[0, k], seen[0], retain_graph=True)
+        tokens, weight = seen[0][0, 1:], grad[0, 1:].mean(0)
+        maps.append(torch.relu(tokens @ weight).detach().numpy())
+    array("explain_vit_map", maps)
+    array("explain_vit_logit", logits.detach().numpy())
+
+
 print("/* Written by make_explain.py; not edited by hand. */")
 print("#ifndef ARK_TEST_GOLDEN_EXPLAIN_H\n#define ARK_TEST_GOLDEN_EXPLAIN_H\n")
 array("explain_map", maps)
@@ -34,4 +59,5 @@ array("explain_logit", logits.detach().numpy())
 wide = torch.nn.functional.interpolate(torch.from_numpy(maps[0])[None, None] / maps[0].max(), size=(9, 13),
                                        mode="bilinear", align_corners=False)
 array("explain_wide", wide.numpy())
+vit()
 print("\n#endif")

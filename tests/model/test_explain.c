@@ -21,40 +21,55 @@
 
 #define GOLDEN(name) ARK_TEST_DIR "/golden/" name
 
-static void check_maps(const char *backend, int threads) {
-    ark_model_opts o = {.arch = "swin:embed=8,depths=2-2,heads=2-2,window=3,size=28"};
+/* A weight file, its input, and PyTorch's maps of three classes of the first head for the first image. */
+typedef struct expected {
+    const char *weights, *input, *arch;
+    int side;
+    const double *map, *logit;
+} expected;
+
+static const expected swin = {GOLDEN("embed_new.safetensors"), GOLDEN("embed_new_x.npy"),
+    "swin:embed=8,depths=2-2,heads=2-2,window=3,size=28", 4, explain_map, explain_logit};
+static const expected vit = {GOLDEN("embed_vit_timm.safetensors"), GOLDEN("embed_vit_timm_x.npy"), NULL, 3,
+    explain_vit_map, explain_vit_logit};
+
+static void check_class(ark_explainer *e, const expected *want, const float *image, int k) {
+    float map[16], logit;
+    double most = 0;
+    int n = want->side * want->side;
+    const double *right = want->map + n * k;
+    must(ark_explain(e, ARK_COL_STUDENT, image, 0, k, map, &logit));
+    assert_true(fabs((double)logit - want->logit[k]) <= 1e-5 * (1 + fabs(want->logit[k])));
+    for (int i = 0; i < n; i++) {
+        most = fmax(most, right[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        assert_true(fabs((double)map[i] - right[i]) <= 2e-5 * most);
+    }
+}
+
+static void check_maps(const expected *want, const char *backend, int threads) {
+    ark_model_opts o = {.arch = want->arch};
     ark_dev *dev;
     ark_model *m;
     ark_npy x;
     ark_explainer *e;
     int rows, cols;
     must(ark_dev_open(backend, threads, &dev));
-    must(ark_model_open(GOLDEN("embed_new.safetensors"), &o, dev, &m));
-    must(ark_npy_read(GOLDEN("embed_new_x.npy"), &x));
+    must(ark_model_open(want->weights, &o, dev, &m));
+    must(ark_npy_read(want->input, &x));
     must(ark_explainer_new(&m->net, m->params, dev, &e));
     ark_explainer_grid(e, &rows, &cols);
-    assert_int_equal(rows, 4);
-    assert_int_equal(cols, 4);
-    for (int turn = 0; turn < 2; turn++) { /* the second finds the explainer used */
-        for (int k = 0; k < 3; k++) {
-            float map[16], logit;
-            double most = 0;
-            must(ark_explain(e, ARK_COL_STUDENT, x.data, 0, k, map, &logit));
-            assert_true(fabs((double)logit - explain_logit[k]) <= 1e-5 * (1 + fabs(explain_logit[k])));
-            for (int i = 0; i < 16; i++) {
-                most = fmax(most, explain_map[16 * k + i]);
-            }
-            for (int i = 0; i < 16; i++) {
-                assert_true(fabs((double)map[i] - explain_map[16 * k + i]) <= 2e-5 * most);
-            }
-        }
+    assert_int_equal(rows, want->side);
+    assert_int_equal(cols, want->side);
+    for (int turn = 0; turn < 6; turn++) { /* the second half finds the explainer used */
+        check_class(e, want, x.data, turn % 3);
     }
     float map[16], logit;
     assert_int_equal(ark_explain(e, ARK_COL_STUDENT, x.data, 0, 3, map, &logit), ARK_EINVAL);
     assert_int_equal(ark_explain(e, ARK_COL_STUDENT, x.data, 1, 0, map, &logit), ARK_EINVAL);
-    float *bad = x.data;
-    bad[5] = NAN;
-    assert_int_equal(ark_explain(e, ARK_COL_STUDENT, bad, 0, 0, map, &logit), ARK_EDEVICE);
+    x.data[5] = NAN;
+    assert_int_equal(ark_explain(e, ARK_COL_STUDENT, x.data, 0, 0, map, &logit), ARK_EDEVICE);
     ark_explainer_free(e);
     ark_npy_free(&x);
     ark_model_free(m);
@@ -63,9 +78,11 @@ static void check_maps(const char *backend, int threads) {
 
 static void grad_cam(void **state) {
     (void)state;
-    check_maps("ref", 1);
-    check_maps("cpu", 1);
-    check_maps("cpu", 3);
+    check_maps(&swin, "ref", 1);
+    check_maps(&swin, "cpu", 1);
+    check_maps(&swin, "cpu", 3);
+    check_maps(&vit, "ref", 1);
+    check_maps(&vit, "cpu", 2);
 }
 
 static void no_head(void **state) {

@@ -244,7 +244,8 @@ static void old_names_are_understood(void **state) {
 
 static void expect_name(const char *from, bool at_end, const char *to) {
     char name[ARK_WEIGHT_NAME_MAX];
-    assert_true(ark_weight_name(from, at_end, name));
+    ark_name_rule rule = {at_end ? ARK_NAMES_STAGE_END : ARK_NAMES_TIMM, ""};
+    assert_true(ark_weight_name(from, rule, name));
     assert_string_equal(name, to);
 }
 
@@ -264,7 +265,7 @@ static void names_are_mapped(void **state) {
     char name[ARK_WEIGHT_NAME_MAX], longer[ARK_WEIGHT_NAME_MAX + 8];
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    assert_false(ark_weight_name(longer, false, name));
+    assert_false(ark_weight_name(longer, (ark_name_rule){.prefix = ""}, name));
 }
 
 static void expect_size(const char *arch, bool masks, int size_px) {
@@ -426,12 +427,12 @@ static void bad_metadata_is_refused(void **state) {
 
 /* --- bias tables --- */
 
-static void check_resize(int m, int n, int heads, const float *expected) {
-    float src[81 * 3], dst[81 * 3];
+static void check_resize(bool geometric, int m, int n, int heads, const float *expected) {
+    float src[81 * 3], dst[225 * 3];
     for (int i = 0; i < (2 * m - 1) * (2 * m - 1) * heads; i++) {
         src[i] = (float)(sin(0.7 * i) + 0.01 * i);
     }
-    ark_bias_table_resize(src, m, dst, n, heads);
+    check_ok(ark_bias_table_resize(geometric, src, m, dst, n, heads));
     for (int i = 0; i < (2 * n - 1) * (2 * n - 1) * heads; i++) {
         assert_float_equal(dst[i], expected[i], 2e-6);
     }
@@ -439,10 +440,19 @@ static void check_resize(int m, int n, int heads, const float *expected) {
 
 static void tables_are_resized_as_torch_does(void **state) {
     (void)state;
-    check_resize(3, 5, 2, table_3_to_5);
-    check_resize(5, 3, 3, table_5_to_3);
-    check_resize(1, 2, 1, table_1_to_2);
-    check_resize(4, 2, 2, table_4_to_2);
+    check_resize(false, 3, 5, 2, table_3_to_5);
+    check_resize(false, 5, 3, 3, table_5_to_3);
+    check_resize(false, 1, 2, 1, table_1_to_2);
+    check_resize(false, 4, 2, 2, table_4_to_2);
+}
+
+static void tables_are_resized_by_distance_as_scipy_does(void **state) {
+    (void)state;
+    check_resize(true, 3, 5, 2, far_3_to_5);
+    check_resize(true, 4, 6, 1, far_4_to_6);
+    check_resize(true, 5, 3, 3, far_5_to_3);
+    check_resize(true, 3, 8, 1, far_3_to_8); /* the ratio ends at 1.5: outer entries are the nearest ones */
+    check_resize(true, 1, 2, 1, table_1_to_2);
 }
 
 static void another_window_resizes_tables_only(void **state) {
@@ -457,7 +467,7 @@ static void another_window_resizes_tables_only(void **state) {
     check_ok(open_model(&f, path, "swin:embed=8,depths=1-2,heads=2-4,window=5,size=64", false, &m));
     assert_int_equal(m->pre.size_px, 64);
     assert_int_equal(m->pre.filter, ARK_BICUBIC);
-    ark_bias_table_resize(values(f.params, ARK_COL_STUDENT, table), 4, expected, 5, 2);
+    check_ok(ark_bias_table_resize(false, values(f.params, ARK_COL_STUDENT, table), 4, expected, 5, 2));
     assert_memory_equal(values(m->params, ARK_COL_STUDENT, table), expected, sizeof expected);
     const char *fc = "layers.0.blocks.0.mlp.fc1.weight";
     assert_memory_equal(
@@ -567,6 +577,7 @@ int main(void) {
         cmocka_unit_test(claims_are_checked_before_memory_is_taken),
         cmocka_unit_test(bad_metadata_is_refused),
         cmocka_unit_test(tables_are_resized_as_torch_does),
+        cmocka_unit_test(tables_are_resized_by_distance_as_scipy_does),
         cmocka_unit_test(another_window_resizes_tables_only),
         cmocka_unit_test(results_do_not_depend_on_batching),
         cmocka_unit_test(running_out_of_memory_is_an_error),

@@ -82,6 +82,7 @@ int cmd_embed(cli_ctx *c, int argc, char **argv);
 int cmd_explain(cli_ctx *c, int argc, char **argv);
 int cmd_predict(cli_ctx *c, int argc, char **argv);
 int cmd_metrics(cli_ctx *c, int argc, char **argv);
+int cmd_convert(cli_ctx *c, int argc, char **argv);
 int cmd_inspect(cli_ctx *c, int argc, char **argv);
 int cmd_plan(cli_ctx *c, int argc, char **argv);
 int cmd_bench(cli_ctx *c, int argc, char **argv);

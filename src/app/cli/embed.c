@@ -111,13 +111,13 @@ static ark_status embed_images(const cli_ctx *c, args *a, cli_model *m, cli_imag
 
 /* --- the verb --- */
 
-static int print_result(
-    const cli_ctx *c, const args *a, const cli_images *im, const result *r, double seconds) {
+static int print_result(const cli_ctx *c, const args *a, const cli_model *m, const cli_images *im,
+    const result *r, double seconds) {
     const char *layer = r->projected ? "projector" : "encoder";
     if (c->json) {
-        return cli_print_json(
-            json_pack("{s:o,s:[I,I],s:s,s:f,s:o}", "file", cli_text(a->out), "shape", (json_int_t)r->rows,
-                (json_int_t)r->width, "layer", layer, "seconds", seconds, "skipped", cli_images_skipped(im)));
+        return cli_print_json(json_pack("{s:o,s:[I,I],s:s,s:f,s:o,s:o}", "file", cli_text(a->out), "shape",
+            (json_int_t)r->rows, (json_int_t)r->width, "layer", layer, "seconds", seconds, "skipped",
+            cli_images_skipped(im), "unmatched", cli_unmatched(m->model)));
     }
     printf("%s: %lld x %lld, %s, %.2f s", a->out, (long long)r->rows, (long long)r->width, layer, seconds);
     if (im->skipped) {
@@ -166,7 +166,7 @@ int cmd_embed(cli_ctx *ctx, int argc, char **argv) {
         ark_status st = a.tensor ? embed_tensor(ctx, &a, &m, &r) : embed_images(ctx, &a, &m, &im, &r);
         int64_t shape[2] = {r.rows, r.width};
         st = st ? st : ark_npy_write_f32(a.out, 2, shape, r.values);
-        rc = st != ARK_OK ? cli_fail(ctx, st) : print_result(ctx, &a, &im, &r, cli_seconds() - start);
+        rc = st != ARK_OK ? cli_fail(ctx, st) : print_result(ctx, &a, &m, &im, &r, cli_seconds() - start);
     }
     ark_free(r.values);
     cli_images_free(&im);

@@ -221,6 +221,7 @@ static int print_json(const args *a, const work *w) {
         cli_text(a->dataset), "split", a->split, "head", cli_text(w->m.model->net.heads[r->head].dataset),
         "ten_crop", (int)a->ten_crop, "n", (json_int_t)r->scores.n, "skipped", (json_int_t)r->scores.skipped,
         "ci_method", r->boot ? "bootstrap" : "delong", "level", 0.95);
+    json_object_set_new(o, "unmatched", cli_unmatched(w->m.model));
     json_object_set_new(o, "mean_auroc", cli_number(s->mean_auroc));
     if (r->boot) {
         json_object_set_new(o, "mean_auroc_ci", json_interval(r->macro.auroc.ci));

@@ -1,19 +1,23 @@
-/* arkfm inspect: what is in a safetensors file; for weights of ours or of a Swin also network and heads. */
+/* arkfm inspect: what is in a weight file, safetensors or .pth; of a network that is known also its
+ * description and every tensor that does not fit it. */
 #include "app/cli/cli.h"
 #include "app/cli/model_cli.h"
 #include "base/err.h"
 #include "data/dataset.h"
-#include "io/safetensors.h"
+#include "io/tensor_file.h"
 #include "model/model.h"
 #include "model/weight_file.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* What is shown. model is NULL for a file that is no network we know. */
+/* What is shown. has_model is false for a file that is no network we know. */
 typedef struct content {
-    ark_st_file *st;
-    ark_model *model;
+    ark_weight_file *weights;
+    const ark_tensor_file *file; /* of weights */
+    bool has_model;
+    ark_model model;
+    ark_match match;
     int64_t parameters;
     size_t bytes; /* of all tensors */
 } content;
@@ -26,18 +30,28 @@ static bool is_parameter(const ark_st_tensor *t) {
     return real && !(dot && !strcmp(dot, ".attn_mask"));
 }
 
-static ark_status read_content(const char *path, content *c) {
-    ark_model_opts o = {0};
-    ARK_TRY(ark_st_open(path, &c->st));
-    for (size_t i = 0; i < ark_st_count(c->st); i++) {
-        const ark_st_tensor *t = ark_st_at(c->st, i);
+static ark_status describe(const ark_model_opts *o, content *c) {
+    ark_params *params = NULL;
+    ARK_TRY(ark_model_describe_file(c->weights, o, &c->model));
+    ark_status st = ark_params_new(&params);
+    st = st ? st : ark_net_declare(&c->model.net, params);
+    st = st ? st : ark_match_weights(c->weights, params, ARK_MATCH_RESIZE_TABLES, &c->match);
+    ark_params_free(params);
+    c->has_model = st == ARK_OK;
+    return st;
+}
+
+static ark_status read_content(const char *path, const ark_model_opts *o, content *c) {
+    ARK_TRY(ark_weight_file_open(path, o->key, &c->weights));
+    c->file = c->weights->file;
+    for (size_t i = 0; i < ark_tensor_file_count(c->file); i++) {
+        const ark_st_tensor *t = ark_tensor_file_at(c->file, i);
         c->bytes += t->bytes;
         c->parameters += is_parameter(t) ? t->numel : 0;
     }
-    ark_status st = ark_model_describe(path, &o, &c->model);
-    const char *format = ark_st_meta(c->st, "format");
-    bool ours = format && !strcmp(format, "arkfm");
-    return ours || st == ARK_ENOMEM ? st : ARK_OK; /* of others, only what can be understood is shown */
+    ark_status st = describe(o, c);
+    bool asked = c->weights->ours || o->arch || o->heads || st == ARK_ENOMEM;
+    return asked ? st : ARK_OK; /* of others, only what can be understood is shown */
 }
 
 /* --- JSON --- */
@@ -64,29 +78,60 @@ static json_t *json_heads(const ark_net *net) {
     return list;
 }
 
+static json_t *json_unmatched(const ark_match *m) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->bad; i++) {
+        json_array_append_new(list, cli_text(m->keys[i]));
+    }
+    return list;
+}
+
+/* What stands beside the tensors in a .pth: {"key": "epoch", "value": 50}, {"key": "teacher", "tensors":
+ * 329}, ... */
+static json_t *json_keys(const ark_pth_file *pth) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < ark_pth_item_count(pth); i++) {
+        const ark_pth_item *item = ark_pth_item_at(pth, i);
+        json_t *value = item->tensors     ? json_integer((json_int_t)item->tensors)
+                        : item->is_number ? cli_number(item->number)
+                                          : cli_text(item->text);
+        json_array_append_new(list,
+            json_pack("{s:o,s:o}", "key", cli_text(item->key), item->tensors ? "tensors" : "value", value));
+    }
+    return list;
+}
+
 static int print_json(const char *path, const content *c) {
     json_t *tensors = json_array(), *meta = json_object();
-    for (size_t i = 0; i < ark_st_count(c->st); i++) {
-        const ark_st_tensor *t = ark_st_at(c->st, i);
+    for (size_t i = 0; i < ark_tensor_file_count(c->file); i++) {
+        const ark_st_tensor *t = ark_tensor_file_at(c->file, i);
         json_array_append_new(
             tensors, json_pack("{s:o,s:s,s:o,s:I}", "name", cli_text(t->name), "dtype",
                          ark_st_dtype_name(t->dtype), "shape", json_shape(t), "bytes", (json_int_t)t->bytes));
     }
-    for (size_t i = 0; i < ark_st_meta_count(c->st); i++) {
+    for (size_t i = 0; i < ark_tensor_file_meta_count(c->file); i++) {
         const char *key, *value;
-        ark_st_meta_at(c->st, i, &key, &value);
+        ark_tensor_file_meta_at(c->file, i, &key, &value);
         json_object_set_new(meta, key, cli_text(value));
     }
-    json_t *o = json_pack("{s:o,s:I,s:I,s:o,s:o}", "file", cli_text(path), "parameters",
-        (json_int_t)c->parameters, "bytes", (json_int_t)c->bytes, "metadata", meta, "tensors", tensors);
-    if (c->model) {
-        const ark_net *net = &c->model->net;
+    json_t *o = json_pack("{s:o,s:s,s:I,s:I,s:o,s:o}", "file", cli_text(path), "container",
+        ark_tensor_format_name(ark_tensor_file_format(c->file)), "parameters", (json_int_t)c->parameters,
+        "bytes", (json_int_t)c->bytes, "metadata", meta, "tensors", tensors);
+    const ark_pth_file *pth = ark_tensor_file_pth(c->file);
+    if (pth) {
+        json_object_set_new(o, "key", cli_text(ark_pth_key(pth)));
+        json_object_set_new(o, "keys", json_keys(pth));
+        json_object_set_new(o, "others", json_integer((json_int_t)ark_pth_others(pth)));
+    }
+    if (c->has_model) {
+        const ark_net *net = &c->model.net;
         char arch[256];
         json_object_set_new(o, "architecture", json_string(ark_arch_print(&net->arch, arch, sizeof arch)));
-        json_object_set_new(o, "size_assumed", json_boolean(c->model->size_assumed));
+        json_object_set_new(o, "size_assumed", json_boolean(c->model.size_assumed));
         json_object_set_new(o, "projector", json_string(ark_projector_name(net->projector)));
         json_object_set_new(o, "projector_dim", json_integer(net->projector_dim));
         json_object_set_new(o, "heads", json_heads(net));
+        json_object_set_new(o, "unmatched", json_unmatched(&c->match));
     }
     return cli_print_json(o);
 }
@@ -115,17 +160,44 @@ static void print_network(const ark_model *m) {
     }
 }
 
+static void print_keys(const ark_pth_file *pth) {
+    for (size_t i = 0; i < ark_pth_item_count(pth); i++) {
+        const ark_pth_item *item = ark_pth_item_at(pth, i);
+        printf("%-13s ", !strcmp(item->key, ark_pth_key(pth)) ? "key, shown" : "key");
+        cli_put_text(stdout, item->key);
+        fputs(item->tensors ? ": " : " = ", stdout);
+        cli_put_text(stdout, item->text);
+        putchar('\n');
+    }
+    if (ark_pth_others(pth)) {
+        printf("others        %zu things beside the tensors that are none\n", ark_pth_others(pth));
+    }
+}
+
+static void print_unmatched(const ark_match *m) {
+    for (size_t i = 0; i < m->bad; i++) {
+        printf("unmatched     ");
+        cli_put_text(stdout, m->keys[i]);
+        putchar('\n');
+    }
+}
+
 static int print_text(const char *path, const content *c) {
     printf("file          ");
     cli_put_text(stdout, path);
-    printf("\ntensors       %zu, %zu bytes\nparameters    %lld\n", ark_st_count(c->st), c->bytes,
+    printf("\ncontainer     %s\ntensors       %zu, %zu bytes\nparameters    %lld\n",
+        ark_tensor_format_name(ark_tensor_file_format(c->file)), ark_tensor_file_count(c->file), c->bytes,
         (long long)c->parameters);
-    if (c->model) {
-        print_network(c->model);
+    if (c->has_model) {
+        print_network(&c->model);
+        print_unmatched(&c->match);
     }
-    for (size_t i = 0; i < ark_st_meta_count(c->st); i++) {
+    if (ark_tensor_file_pth(c->file)) {
+        print_keys(ark_tensor_file_pth(c->file));
+    }
+    for (size_t i = 0; i < ark_tensor_file_meta_count(c->file); i++) {
         const char *key, *value;
-        ark_st_meta_at(c->st, i, &key, &value);
+        ark_tensor_file_meta_at(c->file, i, &key, &value);
         printf("metadata      ");
         cli_put_text(stdout, key);
         printf(" = ");
@@ -133,8 +205,8 @@ static int print_text(const char *path, const content *c) {
         putchar('\n');
     }
     printf("\n%-6s %-20s %12s  %s\n", "dtype", "shape", "bytes", "name");
-    for (size_t i = 0; i < ark_st_count(c->st); i++) {
-        const ark_st_tensor *t = ark_st_at(c->st, i);
+    for (size_t i = 0; i < ark_tensor_file_count(c->file); i++) {
+        const ark_st_tensor *t = ark_tensor_file_at(c->file, i);
         char shape[192] = "scalar";
         for (int k = 0, n = 0; k < t->ndim; k++) {
             n +=
@@ -149,15 +221,24 @@ static int print_text(const char *path, const content *c) {
 
 int cmd_inspect(cli_ctx *ctx, int argc, char **argv) {
     content c = {0};
-    int rc = cli_parse(ctx, argc, argv, NULL, 0, 1, 1);
+    cli_model_args a = CLI_MODEL_DEFAULTS;
+    const cli_opt opts[] = {
+        {"--key", CLI_STR, "KEY", &a.key,
+            "which weights of a .pth (default: teacher, else state_dict, model, ...)"},
+        {"--arch", CLI_STR, "NAME", &a.arch, "architecture to compare with, instead of the file's"},
+        {"--heads", CLI_STR, "ark6|FILE.yaml", &a.heads, "names of heads and classes"},
+    };
+    int rc = cli_parse(ctx, argc, argv, opts, CLI_COUNT(opts), 1, 1);
     if (rc == 0) {
-        ark_status st = read_content(ctx->pos[0], &c);
+        ark_model_opts o = cli_weight_opts(&a);
+        ark_status st = read_content(ctx->pos[0], &o, &c);
         rc = st != ARK_OK ? cli_fail(ctx, st)
              : ctx->json  ? print_json(ctx->pos[0], &c)
                           : print_text(ctx->pos[0], &c);
     }
-    ark_model_free(c.model);
-    ark_st_close(c.st);
-    cli_done(ctx, NULL, 0);
+    ark_match_free(&c.match);
+    ark_model_clear(&c.model);
+    ark_weight_file_close(c.weights);
+    cli_done(ctx, opts, CLI_COUNT(opts));
     return rc;
 }

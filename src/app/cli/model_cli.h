@@ -12,6 +12,7 @@
 /* Options of a verb that opens weights; CLI_MODEL_OPTIONS are their rows. */
 typedef struct cli_model_args {
     const char *backend, *dtype, *arch;
+    const char *key, *heads, *tables; /* see CLI_WEIGHT_OPTIONS */
     int64_t batch;
     bool allow_missing;
     int size_px; /* input side where nothing else tells it; 0 = unknown */
@@ -19,18 +20,36 @@ typedef struct cli_model_args {
 
 #define CLI_MODEL_DEFAULTS                                                                                   \
     { .backend = "cpu", .dtype = "f32", .batch = 16 }
-#define CLI_MODEL_OPTIONS(a)                                                                                 \
+/* How a weight file is read. */
+#define CLI_WEIGHT_OPTIONS(a)                                                                                \
     {"--arch", CLI_STR, "NAME", &(a).arch,                                                                   \
         "architecture, instead of what the file says or its shapes tell"},                                   \
-        {"--batch", CLI_INT, "N", &(a).batch, "images per run (default: 16)"},                               \
-        {"--dtype", CLI_STR, "f32|bf16", &(a).dtype, "compute type (default: f32)"},                         \
-        {"--backend", CLI_STR, "NAME", &(a).backend, "cpu (default), or ref: slow, exact"}, {                \
+        {"--key", CLI_STR, "KEY", &(a).key,                                                                  \
+            "which weights of a .pth: teacher, state_dict, model, ... (default: the first of these)"},       \
+        {"--heads", CLI_STR, "ark6|FILE.yaml", &(a).heads,                                                   \
+            "names of heads and classes (ark6: those of the released weights, known by their sizes)"},       \
+        {"--resize-tables", CLI_STR, "bicubic|geometric", &(a).tables,                                       \
+            "how bias tables of another window size are resized (default: bicubic)"},                        \
+    {                                                                                                        \
         "--allow-missing", CLI_FLAG, NULL, &(a).allow_missing,                                               \
             "report tensors that do not fit instead of refusing them"                                        \
+    }
+#define CLI_MODEL_OPTIONS(a)                                                                                 \
+    CLI_WEIGHT_OPTIONS(a), {"--batch", CLI_INT, "N", &(a).batch, "images per run (default: 16)"},            \
+        {"--dtype", CLI_STR, "f32|bf16", &(a).dtype, "compute type (default: f32)"}, {                       \
+        "--backend", CLI_STR, "NAME", &(a).backend, "cpu (default), or ref: slow, exact"                     \
     }
 
 /** Ranges and words: 0, or CLI_USAGE. */
 int cli_model_check(const cli_model_args *a);
+/** The part of it about CLI_WEIGHT_OPTIONS. */
+int cli_weight_check(const cli_model_args *a);
+/** Options for opening, from a checked set of arguments. */
+ark_model_opts cli_weight_opts(const cli_model_args *a);
+/** Say on stderr what was chosen, assumed or left out. */
+void cli_weight_tell(const cli_ctx *c, const ark_model *m, bool key_given);
+/** Every key that did not fit, for a verb's JSON. */
+json_t *cli_unmatched(const ark_model *m);
 /** "f32" or "bf16": 0, or CLI_USAGE. */
 int cli_dtype(const char *word, ark_dtype *out);
 

@@ -18,15 +18,38 @@ int cli_dtype(const char *word, ark_dtype *out) {
     return cli_unknown("--dtype", word, words, CLI_COUNT(words));
 }
 
+int cli_weight_check(const cli_model_args *a) {
+    static const char *const words[] = {"bicubic", "geometric"};
+    if (a->tables && strcmp(a->tables, words[0]) && strcmp(a->tables, words[1])) {
+        return cli_unknown("--resize-tables", a->tables, words, CLI_COUNT(words));
+    }
+    return 0;
+}
+
 int cli_model_check(const cli_model_args *a) {
     ark_dtype dt;
     if (a->batch < 1 || a->batch > 4096) {
         return cli_usage("--batch: %lld is outside 1..4096", (long long)a->batch);
     }
-    return cli_dtype(a->dtype, &dt);
+    int rc = cli_weight_check(a);
+    return rc ? rc : cli_dtype(a->dtype, &dt);
 }
 
-static void tell(const cli_ctx *c, const ark_model *m) {
+ark_model_opts cli_weight_opts(const cli_model_args *a) {
+    return (ark_model_opts){.arch = a->arch,
+        .key = a->key,
+        .heads = a->heads,
+        .size_px = a->size_px,
+        .geometric_tables = a->tables && !strcmp(a->tables, "geometric"),
+        .allow_missing = a->allow_missing};
+}
+
+void cli_weight_tell(const cli_ctx *c, const ark_model *m, bool key_given) {
+    if (m->note[0] && !key_given) {
+        fprintf(stderr, "arkfm %s: ", c->verb);
+        cli_put_text(stderr, m->note);
+        fputs("; --key chooses\n", stderr);
+    }
     if (m->size_assumed) {
         fprintf(stderr, "arkfm %s: the file does not tell its input size: %d px assumed (--arch sets it)\n",
             c->verb, m->net.arch.size_px);
@@ -38,11 +61,19 @@ static void tell(const cli_ctx *c, const ark_model *m) {
     }
 }
 
+json_t *cli_unmatched(const ark_model *m) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->n_unmatched; i++) {
+        json_array_append_new(list, cli_text(m->unmatched[i]));
+    }
+    return list;
+}
+
 ark_status cli_model_open(const cli_ctx *c, const char *path, const cli_model_args *a, cli_model *out) {
     cli_model m = {0};
     ark_dtype cdt = strcmp(a->dtype, "bf16") ? ARK_F32 : ARK_BF16;
-    ark_model_opts o = {
-        .arch = a->arch, .size_px = a->size_px, .bf16 = cdt == ARK_BF16, .allow_missing = a->allow_missing};
+    ark_model_opts o = cli_weight_opts(a);
+    o.bf16 = cdt == ARK_BF16;
     ark_status st = ark_dev_open(a->backend, c->threads, &m.dev);
     st = st ? st : ark_model_open(path, &o, m.dev, &m.model);
     st = st ? st : ark_session_new(&m.model->net, m.model->params, m.dev, (int)a->batch, cdt, &m.session);
@@ -50,7 +81,7 @@ ark_status cli_model_open(const cli_ctx *c, const char *path, const cli_model_ar
         cli_model_close(&m);
         return st;
     }
-    tell(c, m.model);
+    cli_weight_tell(c, m.model, a->key != NULL);
     *out = m;
     return ARK_OK;
 }

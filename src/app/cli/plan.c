@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct args {
-    const char *model, *dtype, *mode, *backend;
+    const char *model, *dtype, *mode, *backend, *key;
     int64_t batch;
     bool memory, train, recompute;
     ark_dtype cdt;
@@ -53,7 +53,7 @@ static void record(planned *p, bool train) {
 }
 
 static ark_status make(const cli_ctx *c, const args *a, planned *p) {
-    ark_model_opts o = {0};
+    ark_model_opts o = {.key = a->key};
     if (ark_path_exists(a->model)) {
         ARK_TRY(ark_model_describe(a->model, &o, &p->described));
         p->net = p->described->net;
@@ -269,6 +269,7 @@ int cmd_plan(cli_ctx *ctx, int argc, char **argv) {
             "every tensor's place and lifetime in steps of the run: node i runs forward in step i"},
         {"--recompute", CLI_FLAG, NULL, &a.recompute, "with --mode train: as train.recompute"},
         {"--backend", CLI_STR, "NAME", &a.backend, "cpu (default) or ref"},
+        {"--key", CLI_STR, "KEY", &a.key, "which weights, where MODEL is a .pth"},
     };
     planned p = {0};
     row *rows = NULL;

@@ -151,11 +151,11 @@ static ark_status run_verb(const cli_ctx *c, args *a, cli_model *m, run *r) {
     }
     ARK_TRY(new_run(a, m->model, r));
     fprintf(stderr, "arkfm predict: research use only: not for diagnosis%s\n",
-        m->model->ours ? "" : "; the file does not name its classes");
+        m->model->ours || m->model->heads_known ? "" : "; the file does not name its classes (see --heads)");
     return predict_all(a, m, r);
 }
 
-static int finish(const args *a, run *r) {
+static int finish(const args *a, const cli_model *m, run *r) {
     if (r->images.skipped) {
         fprintf(stderr, "arkfm predict: %zu of %zu images skipped\n", r->images.skipped, r->images.n);
     }
@@ -164,8 +164,8 @@ static int finish(const args *a, run *r) {
     }
     json_t *list = r->list;
     r->list = NULL;
-    return cli_print_json(json_pack("{s:o,s:o,s:o}", "weights", cli_text(a->weights), "images", list,
-        "skipped", cli_images_skipped(&r->images)));
+    return cli_print_json(json_pack("{s:o,s:o,s:o,s:o}", "weights", cli_text(a->weights), "images", list,
+        "skipped", cli_images_skipped(&r->images), "unmatched", cli_unmatched(m->model)));
 }
 
 static int check_usage(const cli_ctx *c, args *a) {
@@ -195,7 +195,7 @@ int cmd_predict(cli_ctx *ctx, int argc, char **argv) {
     if (rc == 0) {
         a.weights = ctx->pos[0];
         ark_status st = run_verb(ctx, &a, &m, &r);
-        rc = st != ARK_OK ? cli_fail(ctx, st) : finish(&a, &r);
+        rc = st != ARK_OK ? cli_fail(ctx, st) : finish(&a, &m, &r);
     }
     drop_run(&r);
     cli_model_close(&m);
