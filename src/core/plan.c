@@ -148,7 +148,7 @@ ark_tensor *ark_plan_param(ark_plan *p, const char *name, int ndim, const int64_
         return &p->poison;
     }
     t->param = index;
-    t->needs_grad = !p->watch;
+    t->needs_grad = !p->frozen && !p->watch;
     t->name = ark_strdup(name);
     return t->name ? t : ark_plan_poison(p, ARK_ERR(ARK_ENOMEM, "out of memory recording a plan"));
 }
@@ -227,6 +227,11 @@ ark_status ark_plan_watched(const ark_plan *p, ark_tensor **tapped, ark_tensor *
     *tapped = p->tapped;
     *nudge = p->nudge;
     return ARK_OK;
+}
+
+void ark_plan_freeze(ark_plan *p, bool frozen) {
+    ARK_ASSERT(!p->dev);
+    p->frozen = frozen;
 }
 
 ark_dtype ark_plan_cdt(const ark_plan *p) {

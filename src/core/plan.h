@@ -111,6 +111,9 @@ void ark_plan_segment_end(ark_plan *p);
 /** A TRAIN plan keeps of each segment only what other segments read; backward runs the segment forward again
  * before it walks it back. Same bits, less memory, more time. To be called before finish. */
 void ark_plan_recompute(ark_plan *p);
+/** Parameters recorded from now on get no gradient, and what only they would need one for has no backward
+ * pass; off again with false. Without effect in INFER mode. To be called before finish. */
+void ark_plan_freeze(ark_plan *p, bool frozen);
 /** To be called before recording: what is wanted is the gradient at the place that the builder marks with
  * ark_plan_tap, and none of parameters. A TRAIN plan then keeps and walks back only what lies behind it. */
 void ark_plan_watch(ark_plan *p);

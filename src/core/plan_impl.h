@@ -40,7 +40,8 @@ struct ark_plan {
     ark_status first_error;
     char first_message[1024];
     bool recompute;
-    bool watch;                 /* the gradient at a tap is wanted, those of parameters are not */
+    bool frozen;                /* parameters recorded now get no gradient */
+    bool watch;                 /* the gradient at a tap is wanted, and none besides */
     ark_tensor *tapped, *nudge; /* what was tapped, and the input of zeros added to it */
     int segments, segment;      /* made so far; the one being recorded, 0 = none */
     ark_plan_step *steps;       /* set by finish; the first n_nodes are the forward pass */

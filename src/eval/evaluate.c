@@ -20,6 +20,11 @@ typedef struct pass {
     double loss_sum, loss_n;
 } pass;
 
+const char *ark_seen_name(ark_seen seen) {
+    static const char *const names[] = {"centre", "ten-crop", "plain"};
+    return names[seen];
+}
+
 static int find_name(char *const *names, int n, const char *name) {
     for (int i = 0; i < n; i++) {
         if (!strcmp(names[i], name)) {
@@ -167,8 +172,11 @@ ark_status ark_evaluate(ark_session *s, ark_column column, const ark_net *net, i
     const ark_dataset *data, uint32_t dataset_id, const ark_eval_opts *opts, ark_scores *out) {
     pass p = {.head = &net->heads[head], .data = data, .ten_crop = opts->ten_crop};
     ark_source source = {.data = data, .id = dataset_id, .split = opts->split};
-    ark_pass order = {
-        .sources = &source, .n_sources = 1, .views = opts->ten_crop ? ARK_VIEWS_TENCROP : ARK_VIEWS_TEST};
+    ark_pass order = {.sources = &source,
+        .n_sources = 1,
+        .views = opts->ten_crop ? ARK_VIEWS_TENCROP
+                 : opts->plain  ? ARK_VIEWS_PLAIN
+                                : ARK_VIEWS_TEST};
     ark_scores scores = {0};
     ark_outputs outputs = {0};
     ark_status st = ARK_NEW(&outputs.logits, (size_t)net->n_heads, "heads");

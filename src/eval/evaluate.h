@@ -19,10 +19,20 @@ typedef struct ark_scores {
     size_t skipped;   /* unreadable images left out */
 } ark_scores;
 
+/* What the model sees of a test image. */
+typedef enum ark_seen {
+    ARK_SEEN_CENTRE,  /* resized, then the centre crop */
+    ARK_SEEN_TENCROP, /* ten crops, their mean probability */
+    ARK_SEEN_PLAIN,   /* the whole image squashed, as `predict` sees it */
+    ARK_SEEN_COUNT
+} ark_seen;
+/** "centre", "ten-crop", "plain". */
+const char *ark_seen_name(ark_seen seen);
+
 typedef struct ark_eval_opts {
     ark_split split;
-    bool ten_crop;
-    int batch; /* images per loader batch */
+    bool ten_crop, plain; /* neither: the centre crop */
+    int batch;            /* images per loader batch */
 } ark_eval_opts;
 
 /** Run head `head` of net over the split, in file order, weights from column. The loader is used for the pass

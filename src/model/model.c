@@ -45,10 +45,18 @@ ark_status ark_model_describe_file(const ark_weight_file *f, const ark_model_opt
     return f->ours ? ARK_OK : ark_heads_recognise(&m->net, &m->heads_known);
 }
 
+/* Not parsed here: what it means is eval's matter. */
+static ark_status keep_operating_points(const ark_weight_file *f, ark_model *m) {
+    const char *text = f->ours ? ark_tensor_file_meta(f->file, "operating_points") : NULL;
+    m->operating_points = text ? ark_strdup(text) : NULL;
+    return !text || m->operating_points ? ARK_OK : ARK_ERR(ARK_ENOMEM, "%s: out of memory", f->path);
+}
+
 /* Names and shapes are matched before memory is taken for what they claim. */
 static ark_status open_into(
     ark_model *m, const ark_weight_file *f, const ark_model_opts *opts, ark_match *match) {
     ARK_TRY(ark_model_describe_file(f, opts, m));
+    ARK_TRY(keep_operating_points(f, m));
     ARK_TRY(ark_params_new(&m->params));
     ARK_TRY(ark_net_declare(&m->net, m->params));
     unsigned geometric = opts->geometric_tables ? ARK_MATCH_GEOMETRIC : 0;
@@ -109,6 +117,7 @@ ark_status ark_model_describe(const char *path, const ark_model_opts *opts, ark_
 void ark_model_clear(ark_model *m) {
     ark_params_free(m->params);
     ark_net_free(&m->net);
+    ark_free(m->operating_points);
     ark_free(m->report);
     for (size_t i = 0; m->unmatched && i < m->n_unmatched; i++) {
         ark_free(m->unmatched[i]);

@@ -16,9 +16,10 @@ typedef struct ark_model {
     ark_dev *dev;       /* borrowed */
     bool ours; /* the file had arkfm metadata (else architecture was inferred and heads have made-up names) */
     bool size_assumed; /* nothing told the input side: it is the one at which the last stage is one window */
-    bool heads_known;  /* of a file of others: its heads are those of the released weights, or were named */
-    char *report;      /* keys that did not fit, with allow_missing: the first eight; "" when all did */
-    char **unmatched;  /* n_unmatched: all of them, in words */
+    char *operating_points; /* metadata of that name, as it stands (eval/decisions.h); or NULL */
+    bool heads_known; /* of a file of others: its heads are those of the released weights, or were named */
+    char *report;     /* keys that did not fit, with allow_missing: the first eight; "" when all did */
+    char **unmatched; /* n_unmatched: all of them, in words */
     size_t n_unmatched;
     char note[320]; /* which of several sets of weights in the file was read; "" when there is one */
 } ark_model;

@@ -21,7 +21,9 @@ ark_net_tensors ark_net_trunk(ark_plan *p, const ark_net *net) {
     const ark_arch *a = &net->arch;
     int64_t dims[4] = {ark_plan_batch(p), a->in_chans, a->size_px, a->size_px};
     ark_net_tensors t = {.image = ark_plan_input(p, "image", 4, dims, false)};
+    ark_plan_freeze(p, net->freeze != ARK_FREEZE_NONE);
     t.encoder = ark_plan_output(p, ark_encode(p, t.image, a, net->drop_path, NULL));
+    ark_plan_freeze(p, net->freeze == ARK_FREEZE_FEATURES);
     ark_plan_label(p, "projector");
     switch (net->projector) {
     case ARK_PROJECTOR_NONE:
@@ -35,6 +37,7 @@ ark_net_tensors ark_net_trunk(ark_plan *p, const ark_net *net) {
         t.projected = plain_linear(p, t.projected, "projector.2", net->projector_dim, ARK_ACT_NONE);
         break;
     }
+    ark_plan_freeze(p, false);
     ark_plan_output(p, t.projected);
     return t;
 }

@@ -15,11 +15,19 @@ typedef struct ark_head {
     char **classes; /* in the order of the head's outputs */
 } ark_head;
 
+/* What keeps its weights in training. */
+typedef enum ark_freeze {
+    ARK_FREEZE_NONE,
+    ARK_FREEZE_ENCODER,
+    ARK_FREEZE_FEATURES, /* encoder and projector: only heads learn */
+} ark_freeze;
+
 typedef struct ark_net {
     ark_arch arch;
     float drop_path; /* largest rate, 0.1 */
     ark_projector projector;
     int projector_dim; /* 1376 in Ark */
+    ark_freeze freeze;
     int n_heads;
     ark_head *heads;
 } ark_net;
@@ -37,7 +45,8 @@ typedef struct ark_net_tensors {
     ark_tensor *projected; /* (B,D), output; equals encoder without a projector */
 } ark_net_tensors;
 
-/** Record image -> pooled features -> projected features. Errors surface in ark_plan_finish. */
+/** Record image -> pooled features -> projected features; what net->freeze names gets no gradient. Errors
+ * surface in ark_plan_finish. */
 ark_net_tensors ark_net_trunk(ark_plan *p, const ark_net *net);
 /** Logits (B,K) of head i on features (B,D): omni_heads.i.weight, .bias. */
 ark_tensor *ark_net_head(ark_plan *p, const ark_net *net, ark_tensor *features, int i);

@@ -44,6 +44,10 @@ struct ark_encoder {
      *  stride. */
     ark_tensor *(*build)(
         ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **maps);
+    /** Depth of a parameter of the encoder by its name, for learning rates that fall towards the input: 0 for
+     *  what embeds the image, then a number per block, in timm's grouping (group_matcher). NULL name: the
+     *  number of depths. NULL: the family has no such order. */
+    int (*depth)(const ark_arch *a, const char *name);
 };
 
 /* The rows; each is defined in the family's file. */

@@ -4,6 +4,7 @@
 #include "nn/layers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128, MLP_RATIO = 4 };
 
@@ -167,6 +168,25 @@ ark_tensor *ark_swin(
     return ark_nn_layernorm(p, x, "norm", ARK_F32);
 }
 
+/* 0 the patch embedding, then one per block; a downsampling belongs to the block behind it, the last norm to
+ * the last block. */
+static int depth(const ark_arch *a, const char *name) {
+    int total = 0, before = 0, stage, block = 0;
+    bool in_stage = name && sscanf(name, "layers.%3d.", &stage) == 1;
+    for (int s = 0; s < a->stages; s++) {
+        before = in_stage && s == stage ? total : before;
+        total += a->swin.depths[s];
+    }
+    if (!name) {
+        return total + 1;
+    }
+    if (in_stage) {
+        bool in_block = sscanf(name, "layers.%*3d.blocks.%3d.", &block) == 1;
+        return before + (in_block ? block : 0) + 1;
+    }
+    return strncmp(name, "patch_embed.", 12) ? total : 0;
+}
+
 const ark_encoder ark_encoder_swin = {
     .name = "swin",
     .keys = keys,
@@ -176,4 +196,5 @@ const ark_encoder ark_encoder_swin = {
     .features = features,
     .n_maps = n_maps,
     .build = ark_swin,
+    .depth = depth,
 };

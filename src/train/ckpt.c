@@ -36,12 +36,12 @@ static json_t *exact(double v) {
     return json_string(buf);
 }
 
-static json_t *config_json(const ark_train_config *c) {
+json_t *ark_ckpt_config_json(const ark_ckpt *c) {
     json_t *o = json_object();
-    for (size_t i = 0; i < ark_config_count(); i++) {
+    for (size_t i = 0; i < c->keys->n; i++) {
         char value[4096];
-        ark_config_value(c, i, value, sizeof value);
-        json_object_set_new(o, ark_config_key(i), json_string(value));
+        ark_keys_value(c->keys, c->config, i, value, sizeof value);
+        json_object_set_new(o, c->keys->keys[i].name, json_string(value));
     }
     return o;
 }
@@ -60,7 +60,7 @@ static ark_status write_state(const ark_ckpt *c, const ark_position *at, const c
         json_array_append_new(updates, json_integer(optim->updates[i]));
     }
     json_object_set_new(o, "updates", updates);
-    json_object_set_new(o, "config", config_json(c->config));
+    json_object_set_new(o, "config", ark_ckpt_config_json(c));
     char *text = json_dumps(o, JSON_INDENT(1));
     json_decref(o);
     if (!text) {
@@ -119,27 +119,21 @@ static ark_status read_position(const json_t *o, const char *path, ark_position 
     return ARK_OK;
 }
 
-/* Keys that may differ between a run and its continuation: they change speed, output or
- * length, not a step. */
-static bool may_change(const char *key) {
-    static const char *const free_keys[] = {"data.config", "data.workers", "data.ring", "data.cache_mb",
-        "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps", "train.backend",
-        "train.recompute", "model.init"};
-    for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++) {
-        if (!strcmp(key, free_keys[i])) {
+static bool may_change(const ark_ckpt *c, const char *key) {
+    for (size_t i = 0; c->may_change[i]; i++) {
+        if (!strcmp(key, c->may_change[i])) {
             return true;
         }
     }
     return false;
 }
 
-static ark_status same_config(const json_t *o, const char *path, const ark_train_config *c) {
-    const json_t *saved = json_object_get(o, "config");
-    for (size_t i = 0; i < ark_config_count(); i++) {
+ark_status ark_ckpt_same_config(const ark_ckpt *c, const json_t *saved, const char *path) {
+    for (size_t i = 0; i < c->keys->n; i++) {
         char now[4096];
-        const char *key = ark_config_key(i), *then = json_string_value(json_object_get(saved, key));
-        ark_config_value(c, i, now, sizeof now);
-        if (!may_change(key) && (!then || strcmp(then, now))) {
+        const char *key = c->keys->keys[i].name, *then = json_string_value(json_object_get(saved, key));
+        ark_keys_value(c->keys, c->config, i, now, sizeof now);
+        if (!may_change(c, key) && (!then || strcmp(then, now))) {
             return ARK_ERR(ARK_EINVAL,
                 "%s: the run was started with %s: %s, now %s; start in a new folder, or keep the value", path,
                 key, then ? then : "(absent)", now);
@@ -314,7 +308,7 @@ ark_status ark_ckpt_save(const ark_ckpt *c, const ark_position *at, bool at_epoc
         snprintf(best, sizeof best, "epoch-%04lld", (long long)at->best_epoch);
         ARK_TRY(point_best(dir, best));
     }
-    return prune(dir, c->config->keep_last, best);
+    return prune(dir, c->keep_last, best);
 }
 
 static ark_status newest(const char *dir, char *name, size_t cap, bool *found) {
@@ -353,7 +347,7 @@ static ark_status load_folder(const ark_ckpt *c, const char *dir, ark_position *
     if (!o) {
         return ARK_ERR(ARK_EFORMAT, "%s:%d: %s", path, error.line, error.text);
     }
-    ark_status st = same_config(o, path, c->config);
+    ark_status st = ark_ckpt_same_config(c, json_object_get(o, "config"), path);
     if (st == ARK_OK) {
         st = read_position(o, path, at, ark_trainer_optim(c->trainer));
     }

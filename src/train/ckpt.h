@@ -9,8 +9,10 @@
 #define ARK_TRAIN_CKPT_H
 
 #include "data/preproc.h"
-#include "train/config.h"
+#include "train/keys.h"
 #include "train/trainer.h"
+
+#include <jansson.h>
 
 /* Where a run stands: the next batch to train on, and what is being summed. */
 typedef struct ark_position {
@@ -27,11 +29,20 @@ typedef struct ark_position {
 
 typedef struct ark_ckpt {
     const char *run_dir;
-    const ark_train_config *config;
+    const ark_key_table *keys; /* of config: what is compared when a run goes on */
+    const void *config;
+    const char *const *may_change; /* keys that may differ then; ends with NULL */
+    int64_t keep_last;
     const ark_net *net;
     const ark_preproc *pre;
     ark_trainer *trainer;
 } ark_ckpt;
+
+/** The values of the configuration as text, key by key. */
+json_t *ark_ckpt_config_json(const ark_ckpt *c);
+/** ARK_EINVAL naming `path`, key, old and new value where `saved`, written by the function above, differs in
+ * a key outside may_change. */
+ark_status ark_ckpt_same_config(const ark_ckpt *c, const json_t *saved, const char *path) ARK_MUST_CHECK;
 
 /** Write the state; at_epoch_end names it epoch-NNNN (NNNN = epochs done) instead of step-NNNNNNNNN. Then
  * remove all but the newest keep_last and the best one, and point checkpoints/best at the latter. On failure
@@ -39,8 +50,7 @@ typedef struct ark_ckpt {
 ark_status ark_ckpt_save(const ark_ckpt *c, const ark_position *at, bool at_epoch_end) ARK_MUST_CHECK;
 
 /** Load the newest complete checkpoint into the trainer. *found = false when there is none. A run whose
- * configuration differs in a key that changes results is refused with key, old and new value (ARK_EINVAL);
- * train.epochs may change, which stretches the schedules. */
+ * configuration differs in a key outside may_change is refused with key, old and new value (ARK_EINVAL). */
 ark_status ark_ckpt_load(const ark_ckpt *c, ark_position *at, bool *found) ARK_MUST_CHECK;
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-ark_status ark_optim_init(ark_optim *o, const ark_params *store) {
+ark_status ark_optim_init(ark_optim *o, const ark_params *store, const double *lr_scale) {
     int n = ark_params_count(store);
     ARK_TRY(ARK_NEW(&o->ranges, (size_t)n, "optimizer ranges"));
     o->n_ranges = 0;
@@ -18,12 +18,16 @@ ark_status ark_optim_init(ark_optim *o, const ark_params *store) {
         if (p->buffer) {
             continue;
         }
-        if (last && last->group == p->group && last->decay == p->decay &&
+        double scale = lr_scale ? lr_scale[i] : 1;
+        if (last && last->group == p->group && last->decay == p->decay && last->lr_scale == scale &&
             last->offset + last->n == p->offset) {
             last->n = end - last->offset; /* padding between parameters is zero and stays zero */
         } else {
-            o->ranges[o->n_ranges++] =
-                (ark_range){.offset = p->offset, .n = end - p->offset, .group = p->group, .decay = p->decay};
+            o->ranges[o->n_ranges++] = (ark_range){.offset = p->offset,
+                .n = end - p->offset,
+                .group = p->group,
+                .decay = p->decay,
+                .lr_scale = scale};
         }
         o->n_groups = p->group + 1 > o->n_groups ? p->group + 1 : o->n_groups;
     }
@@ -36,11 +40,15 @@ void ark_optim_free(ark_optim *o) {
     *o = (ark_optim){0};
 }
 
+static bool learns(const ark_range *r, const bool *active) {
+    return active[r->group] && r->lr_scale > 0;
+}
+
 ark_status ark_optim_zero(const ark_optim *o, ark_params *store, ark_dev *dev, const bool *active) {
     float *g = ark_params_column(store, ARK_COL_GRAD);
     for (int i = 0; i < o->n_ranges; i++) {
         const ark_range *r = &o->ranges[i];
-        if (active[r->group]) {
+        if (learns(r, active)) {
             ARK_TRY(dev->backend->fill(dev, g + r->offset, 0, r->n));
         }
     }
@@ -54,7 +62,7 @@ static ark_status norm_of(
     for (int i = 0; i < o->n_ranges; i++) {
         const ark_range *r = &o->ranges[i];
         double part = 0;
-        if (active[r->group]) {
+        if (learns(r, active)) {
             ARK_TRY(dev->backend->sum_squares(dev, g + r->offset, r->n, &part));
         }
         sum += part;
@@ -96,8 +104,9 @@ ark_status ark_optim_step(
     double scale =
         o->clip > 0 && *grad_norm > o->clip ? o->clip / (*grad_norm + 1e-6) : 1; /* torch clip_grad_norm_ */
     for (int i = 0; i < o->n_ranges; i++) {
-        if (active[o->ranges[i].group]) {
-            ARK_TRY(update_range(o, store, dev, &o->ranges[i], lr, (float)scale));
+        const ark_range *r = &o->ranges[i];
+        if (learns(r, active)) {
+            ARK_TRY(update_range(o, store, dev, r, lr * r->lr_scale, (float)scale));
         }
     }
     for (int k = 0; k < o->n_groups; k++) {

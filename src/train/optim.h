@@ -6,11 +6,12 @@
 
 #include <stdbool.h>
 
-/* A run of parameters that lie next to each other and share group and decay. */
+/* A run of parameters that lie next to each other and share group, decay and learning rate. */
 typedef struct ark_range {
     int64_t offset, n; /* elements */
     int group;
     bool decay;
+    double lr_scale; /* times the step's learning rate; 0 = frozen: no update, no decay, not in the norm */
 } ark_range;
 
 typedef struct ark_optim {
@@ -21,8 +22,9 @@ typedef struct ark_optim {
     int64_t *updates; /* per group: steps made, Adam's t and SGD's first step */
 } ark_optim;
 
-/** Ranges of the store, in its order. The settings are filled in by the caller. */
-ark_status ark_optim_init(ark_optim *o, const ark_params *store) ARK_MUST_CHECK;
+/** Ranges of the store, in its order. lr_scale: per parameter, or NULL for 1. The settings are filled in by
+ * the caller. */
+ark_status ark_optim_init(ark_optim *o, const ark_params *store, const double *lr_scale) ARK_MUST_CHECK;
 void ark_optim_free(ark_optim *o);
 
 /** Zero the gradients of the groups with active[group]. */

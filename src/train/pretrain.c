@@ -4,35 +4,15 @@
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/str.h"
 #include "model/model.h"
+#include "train/config_impl.h"
 #include "train/pretrain_impl.h"
 #include "train/sched.h"
+#include "train/training.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-void ark__pretrain_say(const ark_pretrain_run *r, const char *fmt, ...) {
-    char line[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    if (r->o->on_message) {
-        r->o->on_message(r->o->user, line);
-    }
-}
 
 /* ---- schedules ---- */
 
@@ -44,30 +24,10 @@ static double consistency_now(const ark_pretrain_run *r) {
 }
 
 static double lr_now(const ark_pretrain_run *r) {
-    const ark_train_config *c = r->c;
-    ark_lr s = {.peak = c->lr, .floor = c->lr_min, .warmup_start = c->warmup_lr};
-    double per = c->schedule == ARK_LR_COSINE ? (double)r->epoch_steps : 1;
-    s.warmup = c->warmup_epochs * per;
-    s.total = (double)c->epochs * per;
-    switch ((ark_schedule)c->schedule) {
-    case ARK_LR_CONSTANT:
-        return c->lr;
-    case ARK_LR_AS_RELEASED:
-        return ark_lr_as_released(&s, r->at.val_loss);
-    case ARK_LR_COSINE_EPOCH:
-        return ark_lr_cosine(&s, (double)r->at.epoch);
-    case ARK_LR_COSINE:
-        break;
-    }
-    return ark_lr_cosine(&s, (double)r->at.step);
+    return ark_training_lr(r->c, r->epoch_steps, &r->at);
 }
 
 /* ---- building ---- */
-
-static int64_t batches_of(const ark_pretrain_run *r, size_t images) {
-    size_t b = (size_t)r->c->batch;
-    return (int64_t)(r->c->drop_last ? images / b : (images + b - 1) / b);
-}
 
 static ark_status count_steps(ark_pretrain_run *r) {
     ark_setup *s = &r->setup;
@@ -81,11 +41,11 @@ static ark_status count_steps(ark_pretrain_run *r) {
         const ark_lane *l = &s->lanes[i];
         size_t n = l->data->rows_n[ARK_TRAIN];
         r->sources[i] = (ark_source){.data = l->data, .id = l->id, .split = ARK_TRAIN, .columns = l->columns};
-        r->pass_steps[i] = batches_of(r, n);
+        r->pass_steps[i] = ark_training_batches(r->c, n);
         all += n;
     }
     if (mixed) {
-        r->pass_steps[0] = batches_of(r, all);
+        r->pass_steps[0] = ark_training_batches(r->c, all);
     }
     for (int i = 0; i < r->passes; i++) {
         if (r->pass_steps[i] == 0) {
@@ -99,6 +59,11 @@ static ark_status count_steps(ark_pretrain_run *r) {
     r->total_iterations = r->c->ema_mode == ARK_EMA_ITERATION ? r->total_steps : r->c->epochs * r->passes;
     return ARK_OK;
 }
+
+/* Keys that may differ between a run and its continuation: they change speed, output or length. */
+static const char *const may_change[] = {"data.config", "data.workers", "data.ring", "data.cache_mb",
+    "train.epochs", "train.test_every", "train.keep_last", "train.checkpoint_steps", "train.backend",
+    "train.recompute", "model.init", NULL};
 
 static ark_status build(ark_pretrain_run *r) {
     const ark_train_config *c = r->c;
@@ -118,7 +83,10 @@ static ark_status build(ark_pretrain_run *r) {
     ark_loader_opts lopts = ark_setup_loader(c, &r->setup);
     ARK_TRY(ark_loader_new(&lopts, &r->loader));
     r->ckpt = (ark_ckpt){.run_dir = r->out_dir,
+        .keys = &ark__train_keys,
         .config = c,
+        .may_change = may_change,
+        .keep_last = c->keep_last,
         .net = &r->setup.net,
         .pre = &r->setup.pre,
         .trainer = r->trainer};
@@ -145,8 +113,6 @@ static void report(ark_pretrain_run *r, const ark_step_result *res, int64_t batc
     if (!r->o->on_progress) {
         return;
     }
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
     double left = (double)(r->total_steps - r->at.step) * (double)r->c->batch;
     ark_train_progress p = {
         .dataset = r->c->mode == ARK_CONCURRENT ? "all" : r->setup.lanes[r->at.pass].data->name,
@@ -165,7 +131,7 @@ static void report(ark_pretrain_run *r, const ark_step_result *res, int64_t batc
         .momentum = m,
         .consistency = c,
         .eta_s = r->rate > 0 ? left / r->rate : NAN,
-        .peak_bytes = (size_t)u.ru_maxrss * 1024,
+        .peak_bytes = ark_training_peak_bytes(),
     };
     r->o->on_progress(r->o->user, &p);
 }
@@ -203,7 +169,7 @@ static ark_status train_step(
         ARK_TRY(ark_trainer_ema(r->trainer, m));
         r->at.iteration++;
     }
-    double rate = b->n / (now() - seconds_before);
+    double rate = b->n / (ark_training_now() - seconds_before);
     r->rate = r->rate > 0 ? 0.9 * r->rate + 0.1 * rate : rate;
     report(r, &res, r->at.batch, batches, c, lr, m);
     return ARK_OK;
@@ -231,7 +197,7 @@ static ark_status log_pass(
     ark_run_log_real(r->log, "images_per_s", (double)images / seconds);
     ark_run_log_real(r->log, "wait_s", ark_loader_wait_s(r->loader));
     ark_run_log_int(r->log, "skipped", (int64_t)at->skipped);
-    ark__pretrain_say(r,
+    ark_training_say(r->o,
         "epoch %lld/%lld %s: loss %.4f (task %.4f, consistency %.4f) lr %.3g m %.4f c %.3f, %.1f images/s",
         (long long)at->epoch + 1, (long long)r->c->epochs, name, at->sum_loss / n, at->sum_task / n,
         consistency, lr, m, c, (double)images / seconds);
@@ -269,12 +235,12 @@ static ark_status train_pass(ark_pretrain_run *r) {
     for (int i = 0; i < p; i++) {
         first_step += r->pass_steps[i];
     }
-    double began = now(), c = consistency_now(r), lr = lr_now(r);
+    double began = ark_training_now(), c = consistency_now(r), lr = lr_now(r);
     double m = ark_ema_momentum(r->at.iteration, r->total_iterations, r->c->ema_momentum);
     const ark_batch *b;
     ARK_TRY(ark_loader_begin(r->loader, &pass));
     for (;;) {
-        double t = now();
+        double t = ark_training_now();
         ARK_TRY(ark_loader_next(r->loader, &b));
         if (!b) {
             break;
@@ -289,7 +255,7 @@ static ark_status train_pass(ark_pretrain_run *r) {
     const char *first;
     size_t skipped = ark_loader_skipped(r->loader, &first);
     if (skipped) {
-        ark__pretrain_say(r, "%zu unreadable images left out; the first: %s", skipped, first);
+        ark_training_say(r->o, "%zu unreadable images left out; the first: %s", skipped, first);
     }
     r->at.skipped = skipped_before + (int64_t)skipped;
     r->at.step = first_step + r->pass_steps[p];
@@ -297,7 +263,7 @@ static ark_status train_pass(ark_pretrain_run *r) {
         ARK_TRY(ark_trainer_ema(r->trainer, m));
         r->at.iteration++;
     }
-    ARK_TRY(log_pass(r, lr, m, c, now() - began, r->at.images - images_before));
+    ARK_TRY(log_pass(r, lr, m, c, ark_training_now() - began, r->at.images - images_before));
     r->at.sum_loss = r->at.sum_task = r->at.sum_consistency = r->at.sum_norm = 0;
     r->at.sum_n = r->at.sum_consistency_n = 0;
     r->at.batch = 0;
@@ -345,21 +311,14 @@ static ark_status finish(ark_pretrain_run *r) {
     return ARK_OK;
 }
 
-/* A folder that holds a run is only gone on with when asked. */
 static ark_status open_folder(ark_pretrain_run *r, bool *found) {
-    char *config = ark_path_join(r->out_dir, "config.yaml");
-    ark_status st = config ? ark_mkdirs(r->out_dir) : ARK_ERR(ARK_ENOMEM, "out of memory");
     *found = false;
-    if (st == ARK_OK && !r->o->resume && ark_path_exists(config)) {
-        st = ARK_ERR(ARK_EINVAL,
-            "%s already holds a run: add --resume to go on with it, or choose another folder", r->out_dir);
+    ARK_TRY(ark_training_folder(r->out_dir, r->o->resume));
+    if (r->o->resume) {
+        ARK_TRY(ark_ckpt_load(&r->ckpt, &r->at, found));
     }
-    if (st == ARK_OK && r->o->resume) {
-        st = ark_ckpt_load(&r->ckpt, &r->at, found);
-    }
-    if (st == ARK_OK) {
-        st = ark_config_write(r->c, config);
-    }
+    char *config = ark_path_join(r->out_dir, "config.yaml");
+    ark_status st = config ? ark_config_write(r->c, config) : ARK_ERR(ARK_ENOMEM, "out of memory");
     ark_free(config);
     return st;
 }
@@ -369,7 +328,7 @@ static ark_status train(ark_pretrain_run *r) {
     ARK_TRY(build(r));
     ARK_TRY(open_folder(r, &found));
     ARK_TRY(ark_run_log_open(r->out_dir, found ? r->at.step : -1, &r->log));
-    ark__pretrain_say(r, "%lld parameters, %d datasets, %lld steps in %lld epochs, %s%s",
+    ark_training_say(r->o, "%lld parameters, %d datasets, %lld steps in %lld epochs, %s%s",
         (long long)ark_params_numel(ark_trainer_params(r->trainer)), r->setup.n_lanes,
         (long long)r->total_steps, (long long)r->c->epochs, ark_dtype_name((ark_dtype)r->c->dtype),
         found ? ", resumed" : "");
@@ -384,7 +343,7 @@ static ark_status train(ark_pretrain_run *r) {
 
 ark_status ark_pretrain(
     const ark_train_config *config, const char *out_dir, const ark_train_opts *opts, ark_train_result *out) {
-    ark_pretrain_run r = {.c = config, .o = opts, .out_dir = out_dir, .started = now()};
+    ark_pretrain_run r = {.c = config, .o = opts, .out_dir = out_dir, .started = ark_training_now()};
     ark_status st = train(&r);
     if (st == ARK_OK) {
         *out = (ark_train_result){.epochs = r.at.epoch,
@@ -394,7 +353,7 @@ ark_status ark_pretrain(
             .best_epoch = r.at.best_epoch,
             .val_loss = r.at.val_loss,
             .best_loss = r.at.best_loss,
-            .seconds = now() - r.started};
+            .seconds = ark_training_now() - r.started};
     }
     release(&r);
     return st;

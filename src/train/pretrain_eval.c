@@ -2,46 +2,9 @@
 #include "base/err.h"
 #include "eval/evaluate.h"
 #include "train/pretrain_impl.h"
+#include "train/training.h"
 
 #include <math.h>
-#include <stdio.h>
-
-/* Names of the classes whose AUROC does not exist in the split, "" when all do. */
-static const char *undefined_names(const ark_summary *sum, char *buf, size_t cap) {
-    size_t len = 0;
-    buf[0] = '\0';
-    for (int k = 0; k < sum->k && len < cap; k++) {
-        if (!isfinite(sum->classes[k].auroc)) {
-            len += (size_t)snprintf(buf + len, cap - len, "%s%s", len ? ", " : "", sum->classes[k].name);
-        }
-    }
-    return buf;
-}
-
-static ark_status log_summary(ark_pretrain_run *r, const char *dataset, const char *model, const char *split,
-    int64_t n, const ark_summary *sum) {
-    char tag[200], undefined[512];
-    snprintf(tag, sizeof tag, "%s/%s/%s", split, dataset, model);
-    undefined_names(sum, undefined, sizeof undefined);
-    ark_run_log_begin(r->log, split, tag, r->at.step);
-    ark_run_log_int(r->log, "epoch", r->at.epoch);
-    ark_run_log_text(r->log, "dataset", dataset);
-    ark_run_log_text(r->log, "model", model);
-    ark_run_log_int(r->log, "n", n);
-    ark_run_log_int(r->log, "classes", sum->k);
-    ark_run_log_int(r->log, "classes_defined", sum->defined);
-    if (undefined[0]) {
-        ark_run_log_text(r->log, "undefined", undefined);
-    }
-    ark_run_log_real(r->log, "loss", sum->loss);
-    ark_run_log_real(r->log, "auroc", sum->mean_auroc);
-    ark_run_log_real(r->log, "ap", sum->mean_ap);
-    ark_run_log_real(r->log, "accuracy", sum->accuracy);
-    ark__pretrain_say(r, "  %s %s %s: loss %.4f, AUROC %.4f (%d of %d classes%s%s), AP %.4f, accuracy %.4f",
-        split, dataset, model, sum->loss, sum->mean_auroc, sum->defined, sum->k,
-        undefined[0] ? "; undefined: " : "", undefined, sum->mean_ap, sum->accuracy);
-    return ark_run_log_end(r->log);
-}
 
 static ark_status evaluate_one(
     ark_pretrain_run *r, const ark_lane *l, ark_column column, ark_split split, double *loss) {
@@ -59,7 +22,9 @@ static ark_status evaluate_one(
     ark_scores_free(&scores);
     ARK_TRY(st);
     const char *model = column == ARK_COL_TEACHER ? "teacher" : "student", *name = ark_split_name(split);
-    st = log_summary(r, d->name, model, name, n, &sum);
+    ark_training_scored what = {
+        .dataset = d->name, .model = model, .split = name, .epoch = r->at.epoch, .step = r->at.step, .n = n};
+    st = ark_training_log_summary(r->log, r->o, &what, &sum);
     if (r->n_rows < ARK_PRETRAIN_ROWS) {
         r->rows[r->n_rows++] = (ark_card_row){.dataset = d->name,
             .model = model,

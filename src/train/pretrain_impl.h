@@ -32,9 +32,6 @@ typedef struct ark_pretrain_run {
     double started, rate; /* seconds; images/s, smoothed */
 } ark_pretrain_run;
 
-/** Hand one line to the caller's on_message. */
-void ark__pretrain_say(const ark_pretrain_run *r, const char *fmt, ...) ARK_PRINTF(2, 3);
-
 /** Student and teacher on one split of every dataset: logged, and kept as rows of the model card. *mean gets
  *  the mean loss of the guiding model (teacher, or student without one) over the datasets that have the
  *  split; NaN when none has. */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "core/ops.h"
+#include "train/layer_lr.h"
 
 #include <math.h>
 #include <string.h>
@@ -115,13 +116,22 @@ static ark_status build_memory(ark_trainer *t) {
     return ARK_NEW(&t->labels, (size_t)t->opts.batch * (size_t)max_classes(t->net), "labels");
 }
 
+static ark_status init_optim(ark_trainer *t) {
+    double *scale;
+    ARK_TRY(ARK_NEW(&scale, (size_t)ark_params_count(t->params), "learning rates"));
+    ark_status st = ark_layer_lr(t->net, t->params, t->opts.layer_decay, scale);
+    st = st ? st : ark_optim_init(&t->optim, t->params, scale);
+    ark_free(scale);
+    return st;
+}
+
 static ark_status build(ark_trainer *t) {
     unsigned columns = 1u << ARK_COL_STUDENT | 1u << ARK_COL_GRAD | 1u << ARK_COL_MOMENT1;
     columns |= t->opts.teacher ? 1u << ARK_COL_TEACHER : 0;
     columns |= t->optim.adamw ? 1u << ARK_COL_MOMENT2 : 0;
     ARK_TRY(ark_params_new(&t->params));
     ARK_TRY(ark_net_declare(t->net, t->params));
-    ARK_TRY(ark_optim_init(&t->optim, t->params));
+    ARK_TRY(init_optim(t));
     ARK_TRY(ark_params_alloc(t->params, t->dev, columns, t->opts.cdt == ARK_BF16));
     ARK_TRY(build_plans(t));
     ARK_TRY(build_memory(t));

@@ -20,6 +20,7 @@ typedef struct ark_trainer_opts {
     bool multiclass_bce;     /* BCE for multi-class heads too, as the first Ark */
     bool concurrent;         /* one task with all heads, instead of one task per head */
     bool recompute;          /* less memory, more time, the same bits: ark_plan_recompute */
+    double layer_decay;      /* learning rate of a depth over that of the one above; 0 or 1 = all alike */
     ark_optim optim;         /* settings only; the trainer fills in the rest */
 } ark_trainer_opts;
 

@@ -58,6 +58,25 @@ refused 'y,p\n1\n' 'bad\.csv:2'
 arkfm metrics "$work/none.csv" --label y --score p
 expect_exit 1 && expect_one_line_error 'none\.csv'
 
+# A threshold chosen on another table, by hand: Youden's lies between 0.6 and 0.4; the fixed sensitivity 0.6 is reached
+# between 0.8 and 0.7. Brier (2 0.45^2 + 2 0.7^2) / 4; every score has a bin of its own, so ECE is the mean distance.
+printf 'y,p\n1,0.9\n1,0.8\n0,0.7\n1,0.6\n0,0.4\n0,0.3\n0,0.2\n0,0.1\n' > "$work/val.csv"
+printf 'y,p\n1,0.55\n0,0.45\n1,0.3\n0,0.7\n' > "$work/test.csv"
+arkfm metrics "$work/test.csv" --label y --score p --operating-point youden --chosen-on "$work/val.csv" --json
+expect_exit 0
+expect_json '.threshold == 0.5 and .sensitivity == 0.5 and .specificity == 0.5 and .npv == 0.5 and .n == 4'
+expect_json '.operating_point | .rule == "youden" and .tp == 3 and .fp == 1 and .tn == 4 and .fn == 0'
+expect_json '(.sensitivity_ci[0] - 0.0945312 | fabs) < 1e-6 and (.sensitivity_ci[1] - 0.9054688 | fabs) < 1e-6'
+expect_json '(.brier - 0.34625 | fabs) < 1e-12 and (.ece - 0.575 | fabs) < 1e-12'
+arkfm metrics "$work/test.csv" --label y --score p --operating-point sensitivity=0.6 --chosen-on "$work/val.csv"
+expect_exit 0 && expect_out 'at score >= 0.75, sensitivity=0.6 of' && expect_out 'PPV +0\.0000|PPV +undefined'
+printf 'y,p\n0,0.9\n0,0.8\n' > "$work/val.csv"
+arkfm metrics "$work/test.csv" --label y --score p --operating-point youden --chosen-on "$work/val.csv" --json
+expect_exit 0 && expect_json '.threshold == null and .sensitivity == null and .operating_point.undefined == "no positive row"'
+printf 'y,p\n1,2.5\n0,-1\n' > "$work/logits.csv" # no probabilities: no calibration
+arkfm metrics "$work/logits.csv" --label y --score p --json
+expect_exit 0 && expect_json '.brier == null and .ece == null and .threshold == 0.5'
+
 # Wrong usage.
 wrong() { # MESSAGE ARGUMENT...
     local message=$1
@@ -73,4 +92,8 @@ wrong 'not between 0 and 1' "$table" --label y --score p --level 95
 wrong 'outside 1\.\.1000000' "$table" --label y --score p --bootstrap 0
 wrong 'whole number' "$table" --label y --score p --bootstrap many
 wrong '--group needs --bootstrap' "$table" --label y --score p --group patient
+wrong 'go together' "$table" --label y --score p --operating-point youden
+wrong "did you mean 'youden'" "$table" --label y --score p --operating-point yuden --chosen-on "$table"
+wrong 'needs a target' "$table" --label y --score p --operating-point sensitivity --chosen-on "$table"
+wrong 'exclude each other' "$table" --label y --score p --operating-point youden --chosen-on "$table" --threshold 1
 finish

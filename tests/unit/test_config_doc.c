@@ -1,8 +1,10 @@
-/* docs/configuration.md lists exactly the keys that exist, with their defaults, ranges and meanings. */
+/* docs/configuration.md and docs/finetune.md list exactly the keys that exist, with their defaults, ranges
+ * and meanings. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "train/config_impl.h"
+#include "train/finetune_config.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -39,10 +41,10 @@ static void add_values(ark_buf *b, const ark_key *k) {
 }
 
 /* The tables as the page must hold them, one per section. */
-static void build(ark_buf *b) {
+static void build(const ark_key_table *t, ark_buf *b) {
     const char *section = "";
-    for (size_t i = 0; i < ark__train_keys.n; i++) {
-        const ark_key *k = &ark__train_keys.keys[i];
+    for (size_t i = 0; i < t->n; i++) {
+        const ark_key *k = &t->keys[i];
         size_t len = strcspn(k->name, ".");
         if (strncmp(section, k->name, len + 1) != 0) {
             section = k->name;
@@ -59,23 +61,30 @@ static void build(ark_buf *b) {
     }
 }
 
-static void page_lists_every_key(void **state) {
-    (void)state;
+static void check_page(const ark_key_table *t, const char *name) {
     ark_buf want;
-    ark_buf_init(&want, 1 << 20);
-    build(&want);
-    char *page;
+    char path[512], out[128], *page;
     size_t len;
-    assert_int_equal(ark_file_read(ARK_TEST_DIR "/../docs/configuration.md", 1 << 20, &page, &len), ARK_OK);
+    ark_buf_init(&want, 1 << 20);
+    build(t, &want);
+    snprintf(path, sizeof path, "%s/../docs/%s.md", ARK_TEST_DIR, name);
+    snprintf(out, sizeof out, "%s-tables.md", name);
+    assert_int_equal(ark_file_read(path, 1 << 20, &page, &len), ARK_OK);
     if (!strstr(page, want.data)) {
-        assert_int_equal(ark_file_write("configuration-tables.md", want.data, want.len), ARK_OK);
-        fail_msg("docs/configuration.md is out of date: put build/*/tests/configuration-tables.md into it");
+        assert_int_equal(ark_file_write(out, want.data, want.len), ARK_OK);
+        fail_msg("docs/%s.md is out of date: put build/*/tests/%s into it", name, out);
     }
     ark_free(page);
     ark_buf_free(&want);
 }
 
+static void pages_list_every_key(void **state) {
+    (void)state;
+    check_page(&ark__train_keys, "configuration");
+    check_page(&ark_finetune_keys, "finetune");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(page_lists_every_key)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pages_list_every_key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,13 @@
 /* arkfm eval: one head of a weight file on one split of a dataset. */
 #include "app/cli/cli.h"
 #include "app/cli/model_cli.h"
+#include "app/cli/points.h"
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/par.h"
 #include "eval/auc_ci.h"
 #include "eval/evaluate.h"
+#include "eval/predictions.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,9 +27,11 @@ typedef struct result {
     int head;
     ark_scores scores;
     ark_summary summary;
-    ark_delong *delong;   /* per class: AUROC, why it is undefined, interval */
-    ark_boot_stat *boot;  /* per class AUROC with --bootstrap, else NULL */
-    ark_boot_macro macro; /* with --bootstrap */
+    ark_delong *delong;      /* per class: AUROC, why it is undefined, interval */
+    ark_boot_stat *boot;     /* per class AUROC with --bootstrap, else NULL */
+    ark_boot_macro macro;    /* with --bootstrap */
+    ark_decisions decisions; /* that came with the model, for this head */
+    ark_split_report report; /* at its operating points, where they hold for this view of the images */
 } result;
 
 typedef struct work {
@@ -89,32 +92,11 @@ static ark_status open_all(const cli_ctx *c, const args *a, work *w) {
     return ark_loader_new(&o, &w->loader);
 }
 
-/* Patients of the scored rows, numbered without gaps; their count. */
-static ark_status patient_groups(const work *w, uint32_t **group, size_t *groups) {
-    size_t n = (size_t)w->r.scores.n;
-    uint32_t most = 0, *number;
-    for (size_t i = 0; i < w->data->n; i++) {
-        most = w->data->patient[i] > most ? w->data->patient[i] : most;
-    }
-    ARK_TRY(ARK_NEW(&number, (size_t)most + 1, "patients")); /* 0 = not seen yet */
-    ark_status st = ARK_NEW(group, n, "patients");
-    *groups = 0;
-    for (size_t i = 0; i < n && st == ARK_OK; i++) {
-        uint32_t *slot = &number[w->data->patient[w->r.scores.sample[i]]];
-        if (*slot == 0) {
-            *slot = (uint32_t)++ * groups;
-        }
-        (*group)[i] = *slot - 1;
-    }
-    ark_free(number);
-    return st;
-}
-
 static ark_status bootstrap(const args *a, work *w, const ark_eval_table *t) {
     ark_bootstrap_opts o = {
         .replicates = a->replicates, .seed = (uint64_t)a->seed, .level = 0.95, .threads = a->threads};
     uint32_t *group = NULL;
-    ARK_TRY(patient_groups(w, &group, &o.groups));
+    ARK_TRY(ark_scored_patients(&w->r.scores, w->data, &group, &o.groups));
     o.group = group;
     ark_status st = ARK_NEW(&w->r.boot, t->K, "intervals");
     st = st ? st : ark_bootstrap_table(t, &o, w->r.boot, NULL, &w->r.macro);
@@ -134,6 +116,20 @@ static ark_status intervals(const args *a, work *w, const ark_eval_table *t) {
     return a->replicates ? bootstrap(a, w, t) : ARK_OK;
 }
 
+/* Calibration, and what the model's own operating points do here. */
+static ark_status apply_points(const args *a, work *w) {
+    const ark_head *head = &w->m.model->net.heads[w->r.head];
+    ark_seen seen = a->ten_crop ? ARK_SEEN_TENCROP : ARK_SEEN_CENTRE;
+    ark_report_opts o = {.level = 0.95, .threads = a->threads};
+    ARK_TRY(ark_decisions_parse(w->m.model->operating_points, a->weights, head, &w->r.decisions));
+    const ark_decision_set *set = ark_decisions_for(&w->r.decisions, seen);
+    if (w->r.decisions.n_sets && !set) {
+        fprintf(stderr, "arkfm eval: the model has no operating points for the %s view: none is applied\n",
+            ark_seen_name(seen));
+    }
+    return ark_split_report_make(&w->r.scores, head, w->data, &w->r.decisions, set, &o, &w->r.report);
+}
+
 static ark_status compute(const args *a, work *w) {
     const ark_net *net = &w->m.model->net;
     ark_eval_opts o = {.split = a->split_id, .ten_crop = a->ten_crop, .batch = (int)a->model.batch};
@@ -145,44 +141,7 @@ static ark_status compute(const args *a, work *w) {
     ARK_TRY(ark_scores_table(&w->r.scores, &t, &block));
     ark_status st = intervals(a, w, &t);
     ark_free(block);
-    return st;
-}
-
-/* --- the table of predictions --- */
-
-static void put_field(ark_writer *w, const char *s, const char *suffix) {
-    ark_writer_put(w, "\"", 1);
-    for (; *s; s++) {
-        ark_writer_put(w, "\"\"", *s == '"' ? 2 : 0);
-        ark_writer_put(w, s, *s != '"');
-    }
-    ark_writer_printf(w, "%s\"", suffix);
-}
-
-/* path, then per class its label (blank where it does not count) and "CLASS score". */
-static ark_status write_predictions(const args *a, const work *w) {
-    const ark_scores *s = &w->r.scores;
-    const ark_head *h = &w->m.model->net.heads[w->r.head];
-    ark_writer f;
-    ARK_TRY(ark_writer_open(&f, a->predictions));
-    ark_writer_printf(&f, "path");
-    for (int k = 0; k < s->k; k++) {
-        ark_writer_printf(&f, ",");
-        put_field(&f, h->classes[k], "");
-        ark_writer_printf(&f, ",");
-        put_field(&f, h->classes[k], " score");
-    }
-    for (int64_t i = 0; i < s->n; i++) {
-        ark_writer_printf(&f, "\n");
-        put_field(&f, w->data->paths[s->sample[i]], "");
-        for (int k = 0; k < s->k; k++) {
-            int64_t at = i * s->k + k;
-            const char *label = s->mask[at] > 0 ? (s->label[at] > 0 ? "1" : "0") : "";
-            ark_writer_printf(&f, ",%s,%.9g", label, (double)s->prob[at]);
-        }
-    }
-    ark_writer_printf(&f, "\n");
-    return ark_writer_commit(&f);
+    return st ? st : apply_points(a, w);
 }
 
 /* --- printing --- */
@@ -204,6 +163,7 @@ static json_t *json_class(const result *r, int k) {
     if (r->delong[k].auroc.why) {
         json_object_set_new(o, "undefined", json_string(r->delong[k].auroc.why));
     }
+    ark_class_report_add(&r->report, k, o);
     return o;
 }
 
@@ -232,6 +192,8 @@ static int print_json(const args *a, const work *w) {
     json_object_set_new(o, "mean_ap", cli_number(s->mean_ap));
     json_object_set_new(o, "accuracy", cli_number(s->accuracy));
     json_object_set_new(o, "loss", cli_number(s->loss));
+    json_object_set_new(o, "temperature", cli_number(r->report.temperature));
+    ark_macro_report_add(&r->report, o);
     json_object_set_new(o, "classes", classes);
     json_object_set_new(o, "undefined", undefined);
     return cli_print_json(o);
@@ -289,6 +251,7 @@ static int print_text(const args *a, const work *w) {
             printf(" (%s)\n", r->delong[k].auroc.why);
         }
     }
+    cli_put_points(&r->report);
     return cli_flush();
 }
 
@@ -317,6 +280,8 @@ static int check_usage(args *a, bool bootstrap_given) {
 }
 
 static void drop(work *w) {
+    ark_split_report_free(&w->r.report);
+    ark_decisions_free(&w->r.decisions);
     ark_free(w->r.delong);
     ark_free(w->r.boot);
     ark_summary_free(&w->r.summary);
@@ -352,7 +317,9 @@ int cmd_eval(cli_ctx *ctx, int argc, char **argv) {
         a.replicates = given ? a.replicates : 0;
         ark_status st = open_all(ctx, &a, &w);
         st = st ? st : compute(&a, &w);
-        st = st || !a.predictions ? st : write_predictions(&a, &w);
+        st = st || !a.predictions ? st
+                                  : ark_predictions_write(a.predictions, &w.r.scores,
+                                        &w.m.model->net.heads[w.r.head], w.data, false);
         rc = st != ARK_OK ? cli_fail(ctx, st) : ctx->json ? print_json(&a, &w) : print_text(&a, &w);
     }
     drop(&w);

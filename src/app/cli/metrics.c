@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "eval/auc_ci.h"
+#include "eval/split_report.h"
 #include "io/csv.h"
 
 #include <math.h>
@@ -13,6 +14,9 @@
 
 typedef struct args {
     const char *table, *label, *score, *positive, *group;
+    const char *point, *chosen_on; /* "youden", "sensitivity=0.9"; the table it is chosen on */
+    ark_op_rule rule;
+    double target;
     int64_t replicates; /* 0 = DeLong */
     int64_t seed;
     double level, threshold;
@@ -29,8 +33,12 @@ typedef struct columns {
 typedef struct result {
     size_t n, positives;
     ark_metric auroc, ap;
-    ark_interval ci;       /* of the AUROC */
-    ark_confusion at;      /* decisions at the threshold */
+    ark_interval ci;           /* of the AUROC */
+    ark_confusion at;          /* decisions at the threshold */
+    ark_operating_point point; /* with --operating-point */
+    ark_at_point applied;
+    ark_calibration calibration; /* where all scores are probabilities */
+    bool probabilities;
     double se;             /* DeLong */
     ark_boot_stat ap_boot; /* bootstrap */
     size_t used;           /* resamples with both classes */
@@ -177,6 +185,40 @@ static ark_status compute(const args *a, const columns *c, result *r) {
     return st;
 }
 
+/* The threshold, from the other table. */
+static ark_status choose_point(const args *a, result *r) {
+    args other = *a;
+    columns c = {0};
+    ark_ranked ranked;
+    other.table = a->chosen_on;
+    other.group = NULL;
+    ark_status st = read_columns(&other, &c);
+    if (st == ARK_OK && (st = ark_rank(c.score, c.label, c.n, &ranked)) == ARK_OK) {
+        st = ark_choose_operating_point(&ranked, a->rule, a->target, &r->point);
+        ark_ranked_free(&ranked);
+    }
+    columns_free(&c);
+    return st;
+}
+
+static ark_status decide(const args *a, const columns *c, result *r) {
+    ark_ranked ranked;
+    if (a->point) {
+        ARK_TRY(choose_point(a, r));
+        ARK_TRY(ark_rank(c->score, c->label, c->n, &ranked));
+        r->applied = ark_apply_operating_point(&r->point, &ranked, a->level);
+        r->at = r->applied.table;
+        ark_ranked_free(&ranked);
+    }
+    r->probabilities = true;
+    for (size_t i = 0; i < c->n; i++) {
+        r->probabilities &= c->score[i] >= 0 && c->score[i] <= 1;
+    }
+    return r->probabilities ? ark_calibrate_binary(c->score, c->label, c->n, 1, ARK_REPORT_BINS, a->level,
+                                  NULL, &r->calibration)
+                            : ARK_OK;
+}
+
 /* Why the AUROC or its interval has no value, or NULL. */
 static const char *reason(const result *r) {
     return r->auroc.why ? r->auroc.why : r->ci.why;
@@ -200,6 +242,26 @@ static json_t *json_interval(ark_interval ci) {
     return ci.why ? json_null() : json_pack("[f, f]", ci.low, ci.high);
 }
 
+/* What the point is and was chosen on, and the intervals of what it does here. */
+static void json_point(const args *a, const result *r, json_t *o) {
+    const ark_confusion *v = &r->point.chosen_on;
+    json_t *p = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "rule", ark_op_rule_name(a->rule), "chosen_on",
+        a->chosen_on, "tp", (json_int_t)v->tp, "fp", (json_int_t)v->fp, "tn", (json_int_t)v->tn, "fn",
+        (json_int_t)v->fn);
+    if (a->target > 0) {
+        json_object_set_new(p, "target", json_real(a->target));
+    }
+    if (r->point.why) {
+        json_object_set_new(p, "undefined", json_string(r->point.why));
+    }
+    json_object_set_new(o, "operating_point", p);
+    json_object_set_new(o, "sensitivity_ci", json_interval(r->applied.sensitivity_ci));
+    json_object_set_new(o, "specificity_ci", json_interval(r->applied.specificity_ci));
+    json_object_set_new(o, "ppv_ci", json_interval(r->applied.ppv_ci));
+    json_object_set_new(o, "npv", cli_number(r->applied.npv.value));
+    json_object_set_new(o, "npv_ci", json_interval(r->applied.npv_ci));
+}
+
 static int print_json(const args *a, const columns *c, const result *r) {
     bool boot = a->replicates > 0;
     json_t *o = json_pack("{s:I, s:I, s:o, s:o, s:o, s:s, s:f}", "n", (json_int_t)r->n, "positives",
@@ -213,10 +275,15 @@ static int print_json(const args *a, const columns *c, const result *r) {
     } else {
         json_object_set_new(o, "se", cli_number(r->se));
     }
+    json_object_set_new(o, "brier", r->probabilities ? cli_number(r->calibration.brier.value) : json_null());
+    json_object_set_new(o, "ece", r->probabilities ? cli_number(r->calibration.ece.value) : json_null());
     if (c->group) {
         json_object_set_new(o, "groups", json_integer((json_int_t)c->groups));
     }
-    json_object_set_new(o, "threshold", json_real(a->threshold));
+    json_object_set_new(o, "threshold", cli_number(a->point ? r->point.threshold : a->threshold));
+    if (a->point) {
+        json_point(a, r, o);
+    }
     for (size_t i = 0; i < CLI_COUNT(decisions); i++) {
         json_object_set_new(o, decisions[i].name, cli_number(decisions[i].of(r->at).value));
     }
@@ -263,11 +330,54 @@ static int print_text(const args *a, const columns *c, const result *r) {
         printf("%-12s %lld resamples had one class only\n", "skipped",
             (long long)a->replicates - (long long)r->used);
     }
+    if (r->probabilities) {
+        print_metric("Brier", r->calibration.brier, "");
+        print_metric("ECE", r->calibration.ece, "");
+    }
+    if (a->point && r->point.why) {
+        printf("no operating point: %s in %s\n", r->point.why, a->chosen_on);
+        return cli_flush();
+    }
+    if (a->point) {
+        printf("at score >= %g, %s of %s\n", r->point.threshold, a->point, a->chosen_on);
+        print_with_interval(
+            "sensitivity", r->applied.sensitivity, r->applied.sensitivity_ci, a->level, "Wilson");
+        print_with_interval(
+            "specificity", r->applied.specificity, r->applied.specificity_ci, a->level, "Wilson");
+        print_with_interval("PPV", r->applied.ppv, r->applied.ppv_ci, a->level, "Wilson");
+        print_with_interval("NPV", r->applied.npv, r->applied.npv_ci, a->level, "Wilson");
+        print_metric("accuracy", r->applied.accuracy, "");
+        print_metric("f1", r->applied.f1, "");
+        print_metric("mcc", r->applied.mcc, "");
+        return cli_flush();
+    }
     printf("at score >= %g\n", a->threshold);
     for (size_t i = 0; i < CLI_COUNT(decisions); i++) {
         print_metric(decisions[i].name, decisions[i].of(r->at), "");
     }
     return cli_flush();
+}
+
+/* "youden" or "sensitivity=0.9". */
+static int parse_point(args *a) {
+    const char *words[ARK_OP_F1 + 1];
+    size_t len = strcspn(a->point, "=");
+    for (int i = 0; i <= ARK_OP_F1; i++) {
+        words[i] = ark_op_rule_name((ark_op_rule)i);
+        if (strlen(words[i]) != len || strncmp(words[i], a->point, len) != 0) {
+            continue;
+        }
+        bool wants = i == ARK_OP_SENSITIVITY || i == ARK_OP_SPECIFICITY || i == ARK_OP_PRECISION;
+        bool has = a->point[len] == '=';
+        a->rule = (ark_op_rule)i;
+        if (wants != has ||
+            (has && (!ark_parse_f64(a->point + len + 1, &a->target) || a->target < 0 || a->target > 1))) {
+            return cli_usage("--operating-point: %s%s", words[i],
+                wants ? " needs a target in 0..1, as in sensitivity=0.9" : " has no target");
+        }
+        return 0;
+    }
+    return cli_unknown("--operating-point", a->point, words, CLI_COUNT(words));
 }
 
 static int check_usage(const args *a, bool bootstrap_given) {
@@ -286,11 +396,19 @@ static int check_usage(const args *a, bool bootstrap_given) {
     if (a->group && !bootstrap_given) {
         return cli_usage("--group needs --bootstrap: DeLong takes rows as independent");
     }
+    if (!a->point != !a->chosen_on) {
+        return cli_usage(
+            "--operating-point RULE and --chosen-on TABLE.csv go together: a threshold chosen on "
+            "the rows it is judged by says nothing");
+    }
+    if (a->point && !isnan(a->threshold)) {
+        return cli_usage("--threshold and --operating-point exclude each other");
+    }
     return 0;
 }
 
 int cmd_metrics(cli_ctx *ctx, int argc, char **argv) {
-    args a = {.replicates = INT64_MIN, .level = 0.95, .threshold = 0.5};
+    args a = {.replicates = INT64_MIN, .level = 0.95, .threshold = NAN};
     const cli_opt opts[] = {
         {"--label", CLI_STR, "COL", &a.label, "column with the truth: 0 or 1 (required)"},
         {"--score", CLI_STR, "COL", &a.score, "column with the score, larger = more positive (required)"},
@@ -303,20 +421,28 @@ int cmd_metrics(cli_ctx *ctx, int argc, char **argv) {
         {"--level", CLI_FLOAT, "P", &a.level, "confidence level (default: 0.95)"},
         {"--threshold", CLI_FLOAT, "T", &a.threshold,
             "score from which a row is called positive (default: 0.5)"},
+        {"--operating-point", CLI_STR, "RULE", &a.point,
+            "threshold by a rule instead: youden, f1, sensitivity=0.9, specificity=0.9, precision=0.8"},
+        {"--chosen-on", CLI_STR, "VAL.csv", &a.chosen_on,
+            "table with the same columns that the rule chooses the threshold on"},
     };
     columns c = {0};
     result r = {0};
     int rc = cli_parse(ctx, argc, argv, opts, CLI_COUNT(opts), 1, 1);
     bool bootstrap = a.replicates != INT64_MIN;
-    if (rc || (rc = check_usage(&a, bootstrap))) {
+    if (rc || (rc = check_usage(&a, bootstrap)) || (a.point && (rc = parse_point(&a)))) {
         goto done;
     }
     a.table = ctx->pos[0];
     a.threads = ctx->threads;
+    a.threshold = isnan(a.threshold) ? 0.5 : a.threshold;
     a.replicates = bootstrap ? a.replicates : 0;
     ark_status st = read_columns(&a, &c);
     if (st == ARK_OK) {
         st = compute(&a, &c, &r);
+    }
+    if (st == ARK_OK) {
+        st = decide(&a, &c, &r);
     }
     if (st != ARK_OK) {
         rc = cli_fail(ctx, st);

@@ -1,6 +1,7 @@
 /* arkfm predict: every head's probabilities for images. */
 #include "app/cli/cli.h"
 #include "app/cli/model_cli.h"
+#include "app/cli/points.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "data/dataset.h"
@@ -22,6 +23,7 @@ typedef struct run {
     size_t *index;
     float **logits; /* per head, NULL = not wanted */
     json_t *list;   /* JSON results, or NULL */
+    cli_decided decided;
 } run;
 
 static ark_status new_run(const args *a, const ark_model *m, run *r) {
@@ -40,13 +42,14 @@ static ark_status new_run(const args *a, const ark_model *m, run *r) {
         return cli_no_head(a->weights, &m->net, a->head);
     }
     r->list = a->json ? json_array() : NULL;
-    return ARK_OK;
+    return cli_decided_open(m, a->weights, batch, &r->decided);
 }
 
 static void drop_run(run *r) {
     for (int i = 0; r->logits && i < r->net->n_heads; i++) {
         ark_free(r->logits[i]);
     }
+    cli_decided_close(&r->decided, r->net);
     ark_free(r->logits);
     ark_free(r->index);
     ark_free(r->pixels);
@@ -71,22 +74,27 @@ static void put_field(const char *s) {
     putchar('"');
 }
 
-static void put_csv(const char *path, const ark_head *h, const float *p) {
+static void put_csv(const run *r, int head, int i, const char *path, const float *p) {
+    const ark_head *h = &r->net->heads[head];
     for (int k = 0; k < h->n_classes; k++) {
         put_field(path);
         putchar(',');
         put_field(h->dataset);
         putchar(',');
         put_field(h->classes[k]);
-        printf(",%.6g\n", (double)p[k]);
+        printf(",%.6g", (double)p[k]);
+        cli_decided_csv(&r->decided, r->net, head, i, k, p[k]);
+        putchar('\n');
     }
 }
 
-static json_t *json_head(const ark_head *h, const float *p) {
+static json_t *json_head(const run *r, int head, int i, const float *p) {
+    const ark_head *h = &r->net->heads[head];
     json_t *list = json_array();
     for (int k = 0; k < h->n_classes; k++) {
-        json_array_append_new(
-            list, json_pack("{s:o,s:f}", "class", cli_text(h->classes[k]), "probability", (double)p[k]));
+        json_t *o = json_pack("{s:o,s:f}", "class", cli_text(h->classes[k]), "probability", (double)p[k]);
+        cli_decided_json(&r->decided, r->net, head, i, k, p[k], o);
+        json_array_append_new(list, o);
     }
     return json_pack(
         "{s:o,s:s,s:o}", "head", cli_text(h->dataset), "task", ark_task_name(h->task), "predictions", list);
@@ -102,9 +110,9 @@ static void put_image(run *r, int i, const char *path) {
         }
         const float *p = r->logits[k] + (size_t)i * (size_t)h->n_classes;
         if (heads) {
-            json_array_append_new(heads, json_head(h, p));
+            json_array_append_new(heads, json_head(r, k, i, p));
         } else {
-            put_csv(path, h, p);
+            put_csv(r, k, i, path, p);
         }
     }
     if (heads) {
@@ -115,7 +123,9 @@ static void put_image(run *r, int i, const char *path) {
 static ark_status predict_all(const args *a, const cli_model *m, run *r) {
     int n;
     if (!r->list) {
-        printf("path,head,class,probability\n");
+        printf("path,head,class,probability");
+        cli_decided_header(&r->decided);
+        putchar('\n');
     }
     for (;;) {
         ARK_TRY(cli_images_next(
@@ -132,6 +142,7 @@ static ark_status predict_all(const args *a, const cli_model *m, run *r) {
             if (r->logits[k]) {
                 ark_logits_to_probabilities(
                     r->net->heads[k].task, r->logits[k], n, r->net->heads[k].n_classes);
+                cli_decided_temper(&r->decided, r->net, k, r->logits[k], n);
             }
         }
         for (int i = 0; i < n; i++) {
@@ -182,7 +193,9 @@ int cmd_predict(cli_ctx *ctx, int argc, char **argv) {
     args a = {.format = "csv", .model = CLI_MODEL_DEFAULTS};
     const cli_opt opts[] = {
         {"--format", CLI_STR, "csv|json", &a.format,
-            "csv: columns path,head,class,probability (default); json: one object, as --json"},
+            "csv: columns path,head,class,probability, and what was decided where the model has operating "
+            "points "
+            "(default); json: one object, as --json"},
         {"--head", CLI_STR, "NAME", &a.head, "only the head of this dataset (default: every head)"},
         {"--on-bad-sample", CLI_STR, "fail|skip", &a.on_bad,
             "an unreadable image ends the run (default), or is left out and named on stderr"},

@@ -1,76 +1,9 @@
 /* arkfm pretrain RUN.yaml --out DIR: train, show progress, stop cleanly on Ctrl-C. */
 #include "train/pretrain.h"
 #include "app/cli/cli.h"
-#include "base/alloc.h"
+#include "app/cli/train_cli.h"
 
-#include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static volatile sig_atomic_t stop_requested;
-
-static void on_signal(int sig) {
-    (void)sig;
-    stop_requested = 1;
-}
-
-static bool should_stop(void *arg) {
-    (void)arg;
-    return stop_requested != 0;
-}
-
-/* Ten lines a second on a terminal, one every ten seconds in a log file. */
-typedef struct display {
-    bool terminal, open_line;
-    double last;
-} display;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void on_message(void *arg, const char *line) {
-    display *d = arg;
-    fprintf(stderr, "%s%s\n", d->open_line ? "\r\033[K" : "", line);
-    d->open_line = false;
-}
-
-static void format_seconds(double s, char *buf, size_t cap) {
-    if (!isfinite(s)) {
-        snprintf(buf, cap, "--:--");
-        return;
-    }
-    long t = (long)s;
-    snprintf(buf, cap, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
-}
-
-static void on_progress(void *arg, const ark_train_progress *p) {
-    display *d = arg;
-    double t = now();
-    if (t - d->last < (d->terminal ? 0.1 : 10)) {
-        return;
-    }
-    char eta[32], consistency[24] = "-";
-    d->last = t;
-    format_seconds(p->eta_s, eta, sizeof eta);
-    if (isfinite(p->consistency_loss)) {
-        snprintf(consistency, sizeof consistency, "%.4f", p->consistency_loss);
-    }
-    fprintf(stderr,
-        "%s%lld/%lld %s %lld/%lld  %.1f img/s  loss %.4f (task %.4f, consistency %s)  |g| %.2f  lr %.3g  m "
-        "%.4f  c "
-        "%.3f  ETA %s  peak %.2f GB%s",
-        d->terminal ? "\r\033[K" : "", (long long)p->epoch, (long long)p->epochs, p->dataset,
-        (long long)p->batch, (long long)p->batches, p->images_per_s, p->loss, p->task_loss, consistency,
-        p->grad_norm, p->lr, p->momentum, p->consistency, eta, (double)p->peak_bytes / 1e9,
-        d->terminal ? "" : "\n");
-    d->open_line = d->terminal;
-}
 
 static int print_result(const cli_ctx *c, const char *out, const ark_train_result *r) {
     if (!c->json) {
@@ -110,50 +43,14 @@ static int run(
         }
     }
     ark_train_result result;
-    display d = {.terminal = isatty(STDERR_FILENO)};
+    cli_display d = {0};
     if (st == ARK_OK) {
-        struct sigaction sa = {
-            .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND}; /* twice: at once */
-        sigaction(SIGINT, &sa, NULL);
-        sigaction(SIGTERM, &sa, NULL);
-        ark_train_opts o = {.resume = resume,
-            .threads = c->threads,
-            .on_progress = on_progress,
-            .on_message = on_message,
-            .should_stop = should_stop,
-            .user = &d};
+        ark_train_opts o = cli_train_opts(c, resume, &d);
         st = ark_pretrain(&tc, out, &o, &result);
     }
-    if (d.open_line) {
-        fputc('\n', stderr);
-    }
+    cli_display_end(&d);
     ark_config_free(&tc);
     return st == ARK_OK ? print_result(c, out, &result) : cli_fail(c, st);
-}
-
-/* "--set a=1 b=2": words with '=' beside the run file are assignments too. Leaves the run
- * file as the only argument. */
-static int take_assignments(cli_ctx *c, cli_list *sets) {
-    const char *config = NULL;
-    for (size_t i = 0; i < c->npos; i++) {
-        if (strchr(c->pos[i], '=') && sets->n > 0) {
-            const char **more = ark_realloc(sets->items, (sets->n + 1) * sizeof *more);
-            if (!more) {
-                return cli_usage("out of memory");
-            }
-            sets->items = more;
-            sets->items[sets->n++] = c->pos[i];
-        } else if (config) {
-            return cli_usage("unexpected argument '%s'", c->pos[i]);
-        } else {
-            config = c->pos[i];
-        }
-    }
-    if (!config) {
-        return cli_usage("the run file is missing");
-    }
-    c->pos[0] = config;
-    return 0;
 }
 
 int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
@@ -167,7 +64,7 @@ int cmd_pretrain(cli_ctx *c, int argc, char **argv) {
         {"--on-bad-sample", CLI_STR, "fail|skip", &on_bad, "what an unreadable image does (default fail)"},
     };
     int rc = cli_parse(c, argc, argv, opts, CLI_COUNT(opts), 1, -1);
-    rc = rc ? rc : take_assignments(c, &sets);
+    rc = rc ? rc : cli_take_assignments(c, &sets);
     if (rc == 0 && !out) {
         rc = cli_usage("--out DIR is missing");
     }
