@@ -74,9 +74,13 @@ const ark_opdef ark__opdefs[ARK_OP_COUNT] = {
     [ARK_OP_CONCAT] = {"concat", true, 0, never, never, 0, false, none, 0},
     [ARK_OP_ADD_RELU] = {"add_relu", true, 0, always, never, 0, false, none, 0},
     [ARK_OP_LAYER_SCALE] = {"layer_scale", true, 1u << 1 | 1u << 2, never, never, 0, true, none, 0},
+    [ARK_OP_UPSAMPLE] = {"upsample", true, 0, never, never, 0, false, none, 0},
+    [ARK_OP_POOL_BINS] = {"pool_bins", true, 0, never, never, 0, false, none, 0},
     [ARK_OP_BCE_LOGITS] = {"bce_logits", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
     [ARK_OP_SOFTMAX_CE] = {"softmax_ce", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none, 0},
     [ARK_OP_MSE] = {"mse", true, 1u << 0 | 1u << 1, never, never, 0, false, none, 0},
+    [ARK_OP_DICE_LOGITS] = {"dice_logits", true, 1u << 0 | 1u << 1 | 1u << 2, never, never, 0, false, none,
+        0},
 };
 
 #define ARK_OP(NAME, name, grad) _Static_assert(ARK_OP_##NAME < ARK_OP_COUNT, #name);

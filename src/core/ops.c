@@ -201,7 +201,8 @@ static ark_tensor *loss(ark_plan *p, ark_op op, int n_in, ark_tensor *const *in)
         if (ark__poisoned(p, in[i])) {
             return &p->poison;
         }
-        if (in[i]->ndim != 2 || in[i]->dtype != ARK_F32 || !ark__same_shape(in[i], in[0])) {
+        bool maps = op == ARK_OP_BCE_LOGITS && in[i]->ndim == 4;
+        if ((in[i]->ndim != 2 && !maps) || in[i]->dtype != ARK_F32 || !ark__same_shape(in[i], in[0])) {
             return ark__misfit(p, op, "needs equal shapes (B,K) f32", in[0], in[i]);
         }
     }

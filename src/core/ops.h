@@ -114,8 +114,25 @@ ark_tensor *ark_add_relu(ark_plan *p, ark_tensor *x, ark_tensor *h, ark_dtype ou
  * f32. Saves nothing; backward reads h. */
 ark_tensor *ark_layer_scale(ark_plan *p, ark_tensor *x, ark_tensor *h, ark_tensor *gamma, float rate);
 
+/* ---- ops of decoders (ops_decoder.c) ------------------------------------------------------------------- */
+
+/** torch.nn.functional.interpolate to (high,wide), bilinear, corners not aligned, no antialias:
+ *  x (B,h,w,C) f32 -> (B,high,wide,C) f32. Saves nothing. */
+ark_tensor *ark_upsample(ark_plan *p, ark_tensor *x, int64_t high, int64_t wide);
+
+/** torch.nn.AdaptiveAvgPool2d(bins): x (B,h,w,C) f32 -> (B,bins,bins,C) f32; bin i covers rows
+ *  [floor(i h / bins), ceil((i+1) h / bins)). More bins than rows repeat rows. Saves nothing. */
+ark_tensor *ark_pool_bins(ark_plan *p, ark_tensor *x, int bins);
+
+/** Soft Dice loss of K binary masks (MONAI DiceLoss with sigmoid, without squares; Milletari et al. 2016):
+ *  1 - (2 sum m p y + smooth) / (sum m p + sum m y + smooth) with p = sigmoid(z), sums over the pixels of one
+ *  channel of one sample, mean over the (sample, channel) pairs with any counted pixel. z, target, mask
+ *  (B,H,W,K) f32, target in [0,1], mask 0 or 1, smooth > 0 -> scalar f32; 0 when nothing counts. Gradient to
+ *  z only. */
+ark_tensor *ark_dice_logits(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask, float smooth);
+
 /** Mean binary cross-entropy with logits over the entries whose mask is 1 (torch BCEWithLogitsLoss, stable
- * form). z, target, mask (B,K) f32 -> scalar f32; 0 when nothing counts. Gradient to z only. */
+ * form). z, target, mask (B,K) or (B,H,W,K) f32 -> scalar f32; 0 when nothing counts. Gradient to z only. */
 ark_tensor *ark_bce_logits(ark_plan *p, ark_tensor *z, ark_tensor *target, ark_tensor *mask);
 
 /** Mean cross-entropy over rows with mask[row][0] = 1; target rows are probabilities (torch CrossEntropyLoss

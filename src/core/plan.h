@@ -67,6 +67,9 @@ typedef struct ark_node {
             float eps, momentum;
             bool relu;
         } batchnorm;
+        struct {
+            float smooth;
+        } dice;
     } a;
     /* Of an INFER plan: nodes that this one does on its way out (core/fuse.c), and whose output is its own.
      */

@@ -159,12 +159,7 @@ static double locate(int i, int in, int out, int *low, int *high) {
     return at - *low;
 }
 
-void ark_heat_resize(const float *map, int rows, int cols, float *out, int height, int width) {
-    float most = 0;
-    for (int i = 0; i < rows * cols; i++) {
-        most = map[i] > most ? map[i] : most;
-    }
-    double scale = most > 0 ? 1 / (double)most : 0;
+void ark_map_resize(const float *map, int rows, int cols, float *out, int height, int width) {
     for (int y = 0; y < height; y++) {
         int y0, y1, x0, x1;
         double fy = locate(y, rows, height, &y0, &y1);
@@ -172,8 +167,19 @@ void ark_heat_resize(const float *map, int rows, int cols, float *out, int heigh
             double fx = locate(x, cols, width, &x0, &x1);
             double top = map[y0 * cols + x0] * (1 - fx) + map[y0 * cols + x1] * fx;
             double low = map[y1 * cols + x0] * (1 - fx) + map[y1 * cols + x1] * fx;
-            out[(size_t)y * (size_t)width + (size_t)x] = (float)(scale * (top * (1 - fy) + low * fy));
+            out[(size_t)y * (size_t)width + (size_t)x] = (float)(top * (1 - fy) + low * fy);
         }
+    }
+}
+
+void ark_heat_resize(const float *map, int rows, int cols, float *out, int height, int width) {
+    float most = 0;
+    for (int i = 0; i < rows * cols; i++) {
+        most = map[i] > most ? map[i] : most;
+    }
+    ark_map_resize(map, rows, cols, out, height, width);
+    for (size_t i = 0; i < (size_t)height * (size_t)width && most > 0; i++) {
+        out[i] /= most;
     }
 }
 

@@ -23,8 +23,10 @@ void ark_explainer_grid(const ark_explainer *e, int *rows, int *cols);
 ark_status ark_explain(ark_explainer *e, ark_column column, const float *image, int head, int k, float *map,
     float *logit) ARK_MUST_CHECK;
 
-/** Bilinear resize of a map to (height,width), corners not aligned, values divided by the largest (a map of
- *  zeros stays zero): out in [0,1]. */
+/** Bilinear resize of a map (rows,cols) to (height,width), corners not aligned. */
+void ark_map_resize(const float *map, int rows, int cols, float *out, int height, int width);
+
+/** The same, divided by the largest value (a map of zeros stays zero): out in [0,1]. */
 void ark_heat_resize(const float *map, int rows, int cols, float *out, int height, int width);
 
 /** A grey image under a heat map in [0,1]: rgb (height,width,3). Colours go from black through red and yellow

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "model/model.h"
 #include "model/state_family.h"
+#include "nn/upernet.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -80,7 +81,7 @@ static bool is_resizable(const ark_param *p, const ark_st_tensor *t) {
 }
 
 bool ark_match_outside_encoder(const char *name) {
-    return !strncmp(name, "projector.", 10) || !strncmp(name, "omni_heads.", 11);
+    return !strncmp(name, "projector.", 10) || !strncmp(name, "omni_heads.", 11) || ark_is_decoder(name);
 }
 
 static void match_param(

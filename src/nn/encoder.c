@@ -30,6 +30,11 @@ int ark_encode_maps(const ark_arch *a) {
     return a->family->n_maps(a);
 }
 
+void ark_encode_to_maps(
+    ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **maps) {
+    a->family->build(p, image, a, drop_path, maps);
+}
+
 ark_tensor *ark_encode(
     ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **maps) {
     ark_tensor *x = a->family->build(p, image, a, drop_path, maps);

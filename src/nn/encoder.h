@@ -61,6 +61,10 @@ const ark_encoder *ark_encoder_find(const char *name);
 
 /** Feature maps that ark_encode can give, at most ARK_MAX_STAGES. */
 int ark_encode_maps(const ark_arch *a);
+/** Record the encoder for a decoder: maps gets ark_encode_maps tensors. Whatever the family does behind its
+ *  last map is recorded too, so that the store holds the whole encoder, and read by nobody. */
+void ark_encode_to_maps(
+    ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **maps);
 /** Record the encoder of an architecture up to its pooled features (B,C), f32. maps: NULL, or room for
  *  ark_encode_maps tensors. */
 ark_tensor *ark_encode(ark_plan *p, ark_tensor *image, const ark_arch *a, float drop_path, ark_tensor **maps);

@@ -106,6 +106,21 @@ static ark_tensor *build_layer_scale(ark_plan *p, ark_tensor **in, const float *
     return ark_layer_scale(p, in[0], in[1], in[2], attr[0]);
 }
 
+static ark_tensor *build_upsample(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out;
+    return ark_upsample(p, in[0], (int64_t)attr[0], (int64_t)attr[1]);
+}
+
+static ark_tensor *build_pool_bins(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out;
+    return ark_pool_bins(p, in[0], (int)attr[0]);
+}
+
+static ark_tensor *build_dice_logits(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
+    (void)out;
+    return ark_dice_logits(p, in[0], in[1], in[2], attr[0]);
+}
+
 static ark_tensor *build_bce_logits(ark_plan *p, ark_tensor **in, const float *attr, ark_dtype out) {
     (void)attr;
     (void)out;
@@ -214,9 +229,12 @@ const op_spec op_specs[ARK_OP_COUNT] = {
         .types = {{"f32", 0, ARK_F32}, {"f32+bf16", 2, ARK_F32}},
         .n_types = 2,
         .build = build_layer_scale},
+    [ARK_OP_UPSAMPLE] = {.grads = 1, .fill = "n", .types = F32_ONLY, .build = build_upsample},
+    [ARK_OP_POOL_BINS] = {.grads = 1, .fill = "n", .types = F32_ONLY, .build = build_pool_bins},
     [ARK_OP_BCE_LOGITS] = {.grads = 1, .fill = "num", .types = F32_ONLY, .build = build_bce_logits},
     [ARK_OP_SOFTMAX_CE] = {.grads = 1, .fill = "num", .types = F32_ONLY, .build = build_softmax_ce},
     [ARK_OP_MSE] = {.grads = 1, .fill = "nn", .types = F32_ONLY, .build = build_mse},
+    [ARK_OP_DICE_LOGITS] = {.grads = 1, .fill = "num", .types = F32_ONLY, .build = build_dice_logits},
 };
 
 /* --- cases ------------------------------------------------------------------------------------ */

@@ -361,6 +361,7 @@ static bool unread(const op_case *c, int64_t at) {
     int64_t token = c->op == ARK_OP_TOKEN_SLICE ? at / d[2] % d[1] - (int64_t)c->attr[0] : 0;
     switch (c->op) {
     case ARK_OP_BCE_LOGITS:
+    case ARK_OP_DICE_LOGITS:
         return c->in[2][at] == 0.0f;
     case ARK_OP_SOFTMAX_CE:
         return c->in[2][at / d[1] * d[1]] == 0.0f;

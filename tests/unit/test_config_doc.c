@@ -1,10 +1,11 @@
-/* docs/configuration.md and docs/finetune.md list exactly the keys that exist, with their defaults, ranges
- * and meanings. */
+/* docs/configuration.md, docs/finetune.md and docs/segmentation.md list exactly the keys that exist, with their
+ * defaults, ranges and meanings. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "train/config_impl.h"
 #include "train/finetune_config.h"
+#include "train/segment_config.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -82,6 +83,7 @@ static void pages_list_every_key(void **state) {
     (void)state;
     check_page(&ark__train_keys, "configuration");
     check_page(&ark_finetune_keys, "finetune");
+    check_page(&ark_segment_keys, "segmentation");
 }
 
 int main(void) {

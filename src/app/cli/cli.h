@@ -75,6 +75,7 @@ int cli_flush(void);
 json_t *cli_number(double v);
 
 /* Every verb is declared here and listed in verbs.c. */
+int cmd_segment(cli_ctx *c, int argc, char **argv);
 int cmd_synth(cli_ctx *c, int argc, char **argv);
 int cmd_pretrain(cli_ctx *c, int argc, char **argv);
 int cmd_finetune(cli_ctx *c, int argc, char **argv);

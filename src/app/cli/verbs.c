@@ -8,6 +8,8 @@ const cli_verb cli_verbs[] = {
         "train one model cyclically on the datasets of a run file", cmd_pretrain},
     {"finetune", "RUN.yaml --from WEIGHTS|random --out DIR [--resume] [--set key=value ...]",
         "a new head on any weights for one dataset: trials, intervals, operating points", cmd_finetune},
+    {"segment", "RUN.yaml --from WEIGHTS --out DIR [--set key=value ...] | MODEL IMAGE... --out DIR",
+        "train masks of organs on any encoder (UperNet), or draw them", cmd_segment},
     {"eval", "WEIGHTS --data DATASETS.yaml --dataset NAME [--split test] [--ten-crop] [--head NAME]",
         "AUROC, average precision and accuracy of one head on one split", cmd_eval},
     {"embed", "WEIGHTS (IMAGE... | --list FILE | --tensor X.npy) -o OUT.npy [--layer encoder|projector]",

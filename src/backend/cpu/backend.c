@@ -120,9 +120,15 @@ static const ark_kernel kernels[] = {
         .prepare = ark_cpu_layer_scale_prepare,
         .fwd = ark_cpu_layer_scale_fwd,
         .bwd = ark_cpu_layer_scale_bwd},
+    [ARK_OP_UPSAMPLE] = {.impl = "simd", .fwd = ark_cpu_upsample_fwd, .bwd = ark_cpu_upsample_bwd},
+    [ARK_OP_POOL_BINS] = {.impl = "simd", .fwd = ark_cpu_pool_bins_fwd, .bwd = ark_cpu_pool_bins_bwd},
     [ARK_OP_BCE_LOGITS] = {.impl = "scalar", .fwd = ark_cpu_bce_logits_fwd, .bwd = ark_cpu_bce_logits_bwd},
     [ARK_OP_SOFTMAX_CE] = {.impl = "scalar", .fwd = ark_cpu_softmax_ce_fwd, .bwd = ark_cpu_softmax_ce_bwd},
     [ARK_OP_MSE] = {.impl = "scalar", .fwd = ark_cpu_mse_fwd, .bwd = ark_cpu_mse_bwd},
+    [ARK_OP_DICE_LOGITS] = {.impl = "scalar",
+        .prepare = ark_cpu_dice_logits_prepare,
+        .fwd = ark_cpu_dice_logits_fwd,
+        .bwd = ark_cpu_dice_logits_bwd},
 };
 _Static_assert(sizeof kernels / sizeof *kernels == ARK_OP_COUNT, "one row per op");
 

@@ -96,6 +96,7 @@ ark_status ark_cpu_linear_remake(const ark_call *c, const ark_node *n) ARK_MUST_
 ark_status ark_cpu_linear_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 void ark_cpu_linear_release(ark_dev *dev, ark_node *n);
 ark_status ark_cpu_layernorm_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
+ark_status ark_cpu_dice_logits_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark_cpu_attention_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark_cpu_window_attn_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;
 ark_status ark_cpu_conv2d_prepare(ark_dev *dev, ark_node *n, size_t *scratch) ARK_MUST_CHECK;

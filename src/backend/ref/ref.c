@@ -140,9 +140,12 @@ static const ark_kernel kernels[ARK_OP_COUNT] = {
     [ARK_OP_CONCAT] = REF(concat, NULL),
     [ARK_OP_ADD_RELU] = REF(add_relu, NULL),
     [ARK_OP_LAYER_SCALE] = REF(layer_scale, NULL),
+    [ARK_OP_UPSAMPLE] = REF(upsample, NULL),
+    [ARK_OP_POOL_BINS] = REF(pool_bins, NULL),
     [ARK_OP_BCE_LOGITS] = REF(bce_logits, NULL),
     [ARK_OP_SOFTMAX_CE] = REF(softmax_ce, NULL),
     [ARK_OP_MSE] = REF(mse, NULL),
+    [ARK_OP_DICE_LOGITS] = REF(dice_logits, NULL),
 };
 
 const ark_backend ark_backend_ref = {
