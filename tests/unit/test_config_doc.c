@@ -1,5 +1,5 @@
-/* docs/configuration.md, docs/finetune.md and docs/segmentation.md list exactly the keys that exist, with their
- * defaults, ranges and meanings. */
+/* docs/configuration.md, docs/finetune.md and docs/segmentation.md list exactly the keys that exist, with
+ * their defaults, ranges and meanings. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
