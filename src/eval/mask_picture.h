@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /** Probabilities (side,side,K) of the image at `image`, resized bilinearly to its size and cut at threshold:
- *  DIR/NAME.CLASS.png (0 and 255) for every class and DIR/NAME.overlay.png (RGB: each class in a colour of its
- *  own, its outline full, its inside light). NAME is the file's, without folder and ending; characters of a
- *  class name other than letters, digits, '-' and '_' become '_'. */
+ *  DIR/NAME.CLASS.png (0 and 255) for every class and DIR/NAME.overlay.png (RGB: a colour per class, its
+ *  outline full, its inside light). NAME is the file's, without folder and ending; characters of a class name
+ *  other than letters, digits, '-' and '_' become '_'. */
 ark_status ark_mask_pictures_write(const char *dir, const char *image, const float *prob, int side, int K,
     const char *const *classes, double threshold) ARK_MUST_CHECK;
 
