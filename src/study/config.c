@@ -23,6 +23,8 @@ static const char *const standardizes[] = {"auto", "true", "false", NULL};
 #define DATA_ROWS                                                                                            \
     PATH("data.config", data_config, "dataset YAML file"),                                                   \
         TEXT("data.dataset", dataset, "", "the target dataset; empty = the only one of the file"),           \
+        PATH("data.exclusions", exclusions,                                                                  \
+            "CSV of images to leave out (arkfm data check --write-exclusions); empty = none"),               \
         WORD("data.on_bad_sample", on_bad, "fail", on_bads,                                                  \
             "an unreadable image stops the run, or is left out and counted"),                                \
         INT("data.workers", workers, "2", 1, 256, "loader threads")

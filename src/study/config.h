@@ -20,7 +20,7 @@ enum { ARK_STUDY_NUMBERS = 64 };
 typedef struct ark_study_config {
     ark_study_kind kind;
     /* data */
-    char *data_config, *dataset;
+    char *data_config, *dataset, *exclusions;
     int64_t on_bad, workers;
     /* features */
     int64_t layer, dtype, batch;

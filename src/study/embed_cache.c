@@ -57,20 +57,31 @@ static ark_status hash_file(const char *path, uint64_t *out) {
     return ARK_OK;
 }
 
+/* Name, size and time of a file. */
+static uint64_t mix_file(uint64_t h, const char *path) {
+    struct stat s = {0};
+    int64_t of_file[3] = {-1, 0, 0};
+    if (stat(path, &s) == 0) {
+        of_file[0] = (int64_t)s.st_size;
+        of_file[1] = (int64_t)s.st_mtim.tv_sec;
+        of_file[2] = (int64_t)s.st_mtim.tv_nsec;
+    }
+    return mix(mix(h, path, strlen(path) + 1), of_file, sizeof of_file);
+}
+
 /* A number that changes when weights, layer, type, or any image of the split does. */
 static uint64_t fingerprint(const embedder *e, ark_split split) {
     int64_t settings[] = {e->layer, e->c->dtype, e->c->on_bad, (int64_t)e->d};
     uint64_t h = mix(e->weights_hash, settings, sizeof settings);
+    double window[] = {e->data->window.kind, e->data->window.centre, e->data->window.width};
+    h = mix(h, window, sizeof window);
+    if (e->data->pack) { /* the images are in one file */
+        char file[4200];
+        snprintf(file, sizeof file, "%.4096s/data.mdb", e->c->data_config);
+        h = mix_file(h, file);
+    }
     for (size_t i = 0; i < e->data->rows_n[split]; i++) {
-        const char *path = e->data->paths[e->data->rows[split][i]];
-        struct stat s = {0};
-        int64_t of_file[3] = {-1, 0, 0};
-        if (stat(path, &s) == 0) {
-            of_file[0] = (int64_t)s.st_size;
-            of_file[1] = (int64_t)s.st_mtim.tv_sec;
-            of_file[2] = (int64_t)s.st_mtim.tv_nsec;
-        }
-        h = mix(mix(h, path, strlen(path) + 1), of_file, sizeof of_file);
+        h = mix_file(h, e->data->paths[e->data->rows[split][i]]);
     }
     return h;
 }

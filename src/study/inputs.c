@@ -26,14 +26,18 @@ ark_status ark_study_dataset(const ark_study_config *c, ark_datasets **out) {
         return ARK_ERR(ARK_EINVAL, "data.config is missing: the dataset YAML file");
     }
     ARK_TRY(ark_datasets_read(c->data_config, name[0] ? &name : NULL, name[0] ? 1 : 0, out));
+    ark_status st = ARK_OK;
     if ((*out)->n != 1) {
-        ark_status st = ARK_ERR(
+        st = ARK_ERR(
             ARK_EINVAL, "%s has %zu datasets: data.dataset must name one of them", c->data_config, (*out)->n);
+    } else if (c->exclusions[0]) {
+        st = ark_datasets_exclude(*out, c->exclusions);
+    }
+    if (st != ARK_OK) {
         ark_datasets_free(*out);
         *out = NULL;
-        return st;
     }
-    return ARK_OK;
+    return st;
 }
 
 ark_status ark_study_need_split(const ark_study_inputs *in, ark_split split) {

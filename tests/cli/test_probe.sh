@@ -92,6 +92,13 @@ arkfm probe "$work/probe.yaml" --from "$weights" --out "$work/a" --optimizer ada
 expect_exit 0
 expect_json '.fit.epoch >= 1 and (.fit.tried | length) == 7 and (.fit.standardized | not)'
 
+# images that a check excludes are in no split
+img=$(awk -F, '$3 == "test" { print $1; exit }' "$work/ph/lakeside/labels.csv")
+printf 'dataset,split,image\nlakeside,test,%s\n' "$img" > "$work/exclude.csv"
+arkfm probe "$work/probe.yaml" --from "$weights" --out "$work/ex" --set data.exclusions="$work/exclude.csv" --json
+expect_exit 0
+expect_json ".test.n == $(($(jq .test.n "$work/f/results.json") - 1))"
+
 # multi-class
 sed 's/lakeside/childrens/' "$work/probe.yaml" > "$work/multi.yaml"
 arkfm probe "$work/multi.yaml" --from "$weights" --out "$work/m" --json
