@@ -1,5 +1,6 @@
 #include "nn/upernet.h"
 
+#include "base/err.h"
 #include "core/ops.h"
 #include "nn/arch.h"
 #include "nn/conv_layers.h"
@@ -47,8 +48,11 @@ static ark_tensor *pyramid(ark_plan *p, ark_tensor *x, int64_t channels) {
 
 ark_tensor *ark_upernet(
     ark_plan *p, ark_tensor *const *maps, int n, const ark_upernet_opts *o, int64_t high, int64_t wide) {
-    ark_tensor *level[ARK_MAX_STAGES];
+    ark_tensor *level[ARK_MAX_STAGES] = {NULL};
     char name[NAME_BYTES];
+    if (n < 2 || n > ARK_MAX_STAGES) {
+        return ark_plan_poison(p, ARK_ERR(ARK_EINVAL, "UperNet needs 2 to 8 feature maps, got %d", n));
+    }
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "decode_head.norms.%d", i);
         ark_plan_label(p, "%s", name);

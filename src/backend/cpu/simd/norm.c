@@ -69,7 +69,7 @@ void ARK_FN(affine)(
 
 /* What passes the ReLU. */
 ARK_INLINE ark_vec passed(ark_vec dy, ark_vec x, ark_vec s, ark_vec t, bool relu) {
-    return relu ? (ark_vec)((x * s + t > 0.0f) & (__typeof__(x > x))dy) : dy;
+    return relu ? (ark_vec)((x * s + t > 0.0f) & (__typeof__(x > s))dy) : dy;
 }
 
 ARK_INLINE float passed1(float dy, float x, float s, float t, bool relu) {
