@@ -139,6 +139,10 @@ static ark_status run(
     ARK_TRY(ARK_NEW(&c->distance, c->n, "images"));
     ARK_TRY(ARK_NEW(&c->overlap, 9 * c->n_sets * c->n_sets, "overlaps"));
     for (size_t i = 0; i < c->n_sets; i++) {
+        if (c->sets[i].data && c->sets[i].data->pack) {
+            return ARK_ERR(
+                ARK_EINVAL, "%s: %s is a pack: check the files that it was made from", path, c->sets[i].name);
+        }
         if (c->sets[i].data) {
             ARK_TRY(count_patients(c, &c->sets[i]));
         }

@@ -23,6 +23,7 @@ weights        -
 list           -
 presets        -
 decisions      -
+npz            -
 '
 
 # Files that a decoder takes, each with its reason: then the limits hold all the same. A file of the corpus whose name

@@ -205,7 +205,7 @@ static void inputs_agree(void **state) {
     static uint8_t px[N * PX];
     static float tensor[N * 3 * PX];
     static results first, r;
-    char names[N][16];
+    char names[N][32];
     const char *paths[N];
     draw(px, sizeof px);
     for (int i = 0; i < N; i++) {
