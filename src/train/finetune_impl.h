@@ -6,6 +6,7 @@
 #include "model/session.h"
 #include "train/ckpt.h"
 #include "train/finetune.h"
+#include "train/json_file.h"
 #include "train/run_log.h"
 #include "train/setup.h"
 
@@ -46,9 +47,6 @@ ark_status ark__trial_score(ark__trial *t) ARK_MUST_CHECK;
 
 /** DIR/name; ARK_EINVAL when too long. */
 ark_status ark__finetune_path(char out[ARK__FT_PATH], const char *dir, const char *name) ARK_MUST_CHECK;
-/** Parse a JSON file. */
-ark_status ark__json_read(const char *path, json_t **out) ARK_MUST_CHECK;
-ark_status ark__json_write(const char *path, const json_t *o) ARK_MUST_CHECK;
 
 /** Mean and standard deviation over trials of every number of their reports: "summary" of results.json.
  *  trials: results of the trials, in order. */

@@ -4,10 +4,10 @@
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/rng.h"
 #include "model/model.h"
 #include "model/seg_model.h"
+#include "train/json_file.h"
 #include "train/sched.h"
 #include "train/segment_impl.h"
 #include "train/training.h"
@@ -291,19 +291,6 @@ static ark_status score_split(ark__segment *s, const ark_mask_set *set, const ui
     return st;
 }
 
-static ark_status write_text(const ark__segment *s, const char *name, const json_t *results) {
-    char path[ARK__SEG_PATH];
-    size_t flags = JSON_INDENT(1) | JSON_REAL_PRECISION(17), n = json_dumpb(results, NULL, 0, flags);
-    char *text;
-    ARK_TRY(ark__segment_path(s, name, path));
-    ARK_TRY(ARK_NEW(&text, n + 1, "results"));
-    json_dumpb(results, text, n, flags);
-    text[n] = '\n';
-    ark_status st = ark_file_write(path, text, n + 1);
-    ark_free(text);
-    return st;
-}
-
 static ark_status finish(ark__segment *s, json_t *results) {
     char path[ARK__SEG_PATH];
     const ark_mask_set *d = &s->data, *e = &s->external;
@@ -320,7 +307,8 @@ static ark_status finish(ark__segment *s, json_t *results) {
     size_t pictures =
         (size_t)s->c->pictures < d->rows_n[ARK_TEST] ? (size_t)s->c->pictures : d->rows_n[ARK_TEST];
     ARK_TRY(ark__segment_pictures(s, ARK_COL_TEACHER, d, d->rows[ARK_TEST], pictures));
-    ARK_TRY(write_text(s, "results.json", results));
+    ARK_TRY(ark__segment_path(s, "results.json", path));
+    ARK_TRY(ark__json_write(path, results));
     ARK_TRY(ark__segment_path(s, "checkpoint.safetensors", path));
     (void)unlink(path); /* what it was for is done */
     return ARK_OK;

@@ -2,8 +2,8 @@
  *
  *   DIR/config.yaml, metrics.jsonl, tensorboard/, checkpoint.safetensors while it runs
  *   DIR/model.safetensors        the epoch with the best validation Dice
- *   DIR/results.json, results.txt  Dice and IoU per class with intervals by patient
- *   DIR/val.csv, test.csv, external.csv  per image and class
+ *   DIR/results.json             Dice and IoU per class with intervals by patient
+ *   DIR/val.csv, test.csv, external_*.csv  per image and class
  *   DIR/pictures/                masks and overlays of the first test images
  *
  * The validation split chooses the epoch; the test split and the external list are only scored. */
